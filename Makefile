@@ -1,0 +1,64 @@
+# Everything happens in .venv, which is made and kept current by what needs it. Only Python 3.11 or newer is required.
+.DEFAULT_GOAL := help
+.PHONY: help run test check audit migration lock clean
+
+BIN := .venv/bin
+PYTHONS := python3 python3.13 python3.12 python3.11
+OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+REACH := import requests; requests.get("https://pypi.org/pypi/flask/3.1.0/json", timeout=10).json()["vulnerabilities"]
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution API and phone
+	@$(BIN)/python -m local.run
+
+test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.stamp ## Check form, types, imports and that no secret lies in the tree
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy portal
+	@$(BIN)/mypy local
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/architecture/test_secrets_in_tree.py
+
+audit: .venv/dev.stamp ## Look for known holes in what requirements.txt pins
+	@if $(BIN)/python -c '$(REACH)' 2>/dev/null; then \
+		$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.txt; \
+	else echo "skipped: the database of known holes cannot be reached"; fi
+
+migration: .venv/dev.stamp ## Write the next migration from the models: make migration m="add colour"
+	@test -n "$(m)" || { echo 'Say what it does: make migration m="add colour"'; exit 1; }
+	@$(BIN)/flask --app wsgi db migrate -m "$(m)" \
+		--rev-id $$(printf '%04d' $$(( $$(ls migrations/versions/*.py | wc -l) + 1 )))
+
+lock: .venv/dev.stamp ## Pin anew what the requirements*.in files name
+	@for name in requirements requirements-local requirements-dev; do \
+		$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+			--no-emit-trusted-host --strip-extras --allow-unsafe -o $$name.txt $$name.in || exit 1; done
+
+clean: ## Remove what was made here, but no data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache test-results
+	find . -name __pycache__ -not -path './instance/*' -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@found=; for name in $(PYTHONS); do \
+		if $$name -c '$(OLD_ENOUGH)' 2>/dev/null; then found=$$name; break; fi; done; \
+	if [ -z "$$found" ]; then \
+		echo "Python 3.11 or newer is needed, and none of $(PYTHONS) is that. See https://www.python.org/downloads/"; \
+		exit 1; fi; \
+	echo "Making .venv with $$($$found --version)"; \
+	$$found -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/run.stamp: requirements.txt requirements-local.txt | .venv/bin/python
+	@echo "Installing what the portal needs"
+	@$(INSTALL) -r requirements.txt -r requirements-local.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+	@echo "Installing what checks and tests need"
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@

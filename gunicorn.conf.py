@@ -1,0 +1,21 @@
+"""What `gunicorn wsgi:app` adds to its command line, in production and on a laptop."""
+
+import os
+from pathlib import Path
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = 8
+
+# Heroku's router keeps idle connections for 90 s; whoever closes first must not be us, or requests are lost.
+keepalive = 95
+# Heroku kills 30 s after SIGTERM.
+graceful_timeout = 20
+timeout = 60
+
+# No access log: webhook addresses carry a secret.
+accesslog = None
+# The default one is made in the home folder, which may be read-only and shared by several portals.
+control_socket_disable = True
+# Heartbeats are file times: on a container's disk they can stall for longer than the timeout.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
