@@ -1,0 +1,1 @@
+"""What only a laptop needs: services, demonstration data and the simulated WhatsApp."""

@@ -1,0 +1,71 @@
+"""Run the simulated Evolution API: `python -m local.evolution --api-key KEY --state FILE.json`."""
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+
+from local.evolution.app import create_simulator, serve
+from local.evolution.settings import SimulatorSettings
+
+DURATIONS = (
+    "create_wait_s",
+    "connect_wait_s",
+    "first_qr_s",
+    "qr_interval_s",
+    "retry_initial_s",
+    "receipt_delay_s",
+    "read_delay_s",
+    "send_latency_s",
+)
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    arguments = read_arguments()
+    server_url = arguments.server_url or f"http://{arguments.host}:{arguments.port}"
+    app = create_simulator(settings_of(arguments, server_url))
+    server, _ = serve(app, arguments.port, arguments.host)
+    ending = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: ending.set())
+    print(f"Simulated Evolution API: {server_url} (phones: {server_url}/phone)", flush=True)
+    ending.wait()
+    server.shutdown()
+    app.extensions["simulator"].stop()
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.evolution", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8081)
+    parser.add_argument("--api-key", required=True, help="the global key")
+    parser.add_argument("--state", type=Path, help="file that keeps instances and chats")
+    parser.add_argument("--server-url", help="how webhooks name this server")
+    parser.add_argument("--version", default=SimulatorSettings.version)
+    parser.add_argument("--qr-limit", type=int, default=SimulatorSettings.qr_limit)
+    for name in DURATIONS:
+        parser.add_argument(flag(name), type=float, default=getattr(SimulatorSettings, name), metavar="SECONDS")
+    return parser.parse_args()
+
+
+def settings_of(arguments: argparse.Namespace, server_url: str) -> SimulatorSettings:
+    """Turn the command line into the settings of the run."""
+    return SimulatorSettings(
+        api_key=arguments.api_key,
+        state_file=arguments.state,
+        server_url=server_url,
+        version=arguments.version,
+        qr_limit=arguments.qr_limit,
+        **{name: getattr(arguments, name) for name in DURATIONS},
+    )
+
+
+def flag(name: str) -> str:
+    """Spell a setting as a flag."""
+    return "--" + name.replace("_", "-")
+
+
+if __name__ == "__main__":
+    main()

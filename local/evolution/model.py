@@ -1,0 +1,181 @@
+"""What the simulator remembers: instances with their sockets, messages, customers."""
+
+import time
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from local.evolution.ids import new_row_id, utc_text
+
+
+class State(StrEnum):
+    """Name the states of a connection in memory."""
+
+    CLOSE = "close"
+    CONNECTING = "connecting"
+    OPEN = "open"
+
+
+@dataclass
+class Webhook:
+    """Hold where an instance reports its events."""
+
+    url: str
+    events: list[str]
+    enabled: bool = True
+    headers: dict[str, str] | None = None
+    by_events: bool = False
+    base64: bool = False
+    id: str = field(default_factory=new_row_id)
+    created_at: str = field(default_factory=utc_text)
+    updated_at: str = field(default_factory=utc_text)
+
+    def to_json(self, instance_id: str) -> dict[str, object]:
+        """Write the stored row as set and find answer it."""
+        return {
+            "id": self.id,
+            "url": self.url,
+            "headers": self.headers,
+            "enabled": self.enabled,
+            "events": self.events,
+            "webhookByEvents": self.by_events,
+            "webhookBase64": self.base64,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+            "instanceId": instance_id,
+        }
+
+
+@dataclass
+class Message:
+    """Hold one stored message of a chat; `chat` is always the phone JID of the customer."""
+
+    key: dict[str, Any]
+    chat: str
+    push_name: str
+    message: dict[str, Any]
+    source: str
+    context: dict[str, Any] | None = None
+    statuses: list[str] = field(default_factory=list)
+    timestamp: int = field(default_factory=lambda: int(time.time()))
+    id: str = field(default_factory=new_row_id)
+
+    @property
+    def is_from_shop(self) -> bool:
+        """Tell whether the shop wrote it, by the API or on its own phone."""
+        return bool(self.key["fromMe"])
+
+    @property
+    def text(self) -> str:
+        """Give what is read in the bubble."""
+        return str(self.message["conversation"])
+
+
+@dataclass
+class Socket:
+    """Hold what is lost when the process ends: the connection to WhatsApp and its QR codes."""
+
+    state: State = State.CLOSE
+    is_started: bool = False
+    has_opened: bool = False
+    life: int = 0
+    count: int = 0
+    code: str | None = None
+    image: str | None = None
+    pairing_code: str | None = None
+    pairing_number: str | None = None
+
+    def end_life(self) -> int:
+        """Make every timer of the socket so far void and give the number of the new life."""
+        self.life += 1
+        return self.life
+
+    def qr_json(self) -> dict[str, object]:
+        """Write the current QR code as create and connect answer it; keys without a value are absent."""
+        if self.code is None:
+            return {"count": self.count}
+        return {
+            "pairingCode": self.pairing_code,
+            "code": self.code,
+            "base64": self.image,
+            "count": self.count,
+        }
+
+
+@dataclass
+class Disconnection:
+    """Hold why an instance was closed for good."""
+
+    code: int
+    reason: str
+    at: str
+
+
+@dataclass
+class Instance:
+    """Hold one WhatsApp session by its name, as the database of Evolution knows it."""
+
+    name: str
+    id: str
+    token: str
+    settings: dict[str, Any]
+    number: str | None = None
+    webhook: Webhook | None = None
+    is_paired: bool = False
+    database_status: str = State.CLOSE
+    owner_jid: str | None = None
+    profile_name: str | None = None
+    disconnection: Disconnection | None = None
+    settings_id: str = field(default_factory=new_row_id)
+    created_at: str = field(default_factory=utc_text)
+    updated_at: str = field(default_factory=utc_text)
+    messages: dict[str, Message] = field(default_factory=dict)
+    socket: Socket = field(default_factory=Socket)
+    is_being_removed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether messages flow."""
+        return self.socket.state is State.OPEN
+
+    def in_chat(self, chat: str) -> list[Message]:
+        """List the messages with one customer, oldest first."""
+        return [message for message in self.messages.values() if message.chat == chat]
+
+    def touch(self) -> None:
+        """Note that the row changed."""
+        self.updated_at = utc_text()
+
+
+@dataclass
+class Customer:
+    """Hold a person with a phone who may write to the shops."""
+
+    number: str
+    name: str
+    is_lid_addressed: bool = False
+    reads: bool = True
+
+
+VOLATILE = {"socket", "is_being_removed"}
+
+
+def instance_to_state(instance: Instance) -> dict[str, object]:
+    """Write an instance for the state file; parts are written by their attributes."""
+    kept = {part.name: getattr(instance, part.name) for part in fields(instance) if part.name not in VOLATILE}
+    kept["messages"] = list(instance.messages.values())
+    return kept
+
+
+def instance_from_state(kept: dict[str, Any]) -> Instance:
+    """Read an instance back from the state file."""
+    webhook, disconnection = kept["webhook"], kept["disconnection"]
+    messages = [Message(**message) for message in kept["messages"]]
+    return Instance(
+        **{
+            **kept,
+            "webhook": Webhook(**webhook) if webhook else None,
+            "disconnection": Disconnection(**disconnection) if disconnection else None,
+            "messages": {message.key["id"]: message for message in messages},
+        }
+    )

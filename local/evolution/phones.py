@@ -1,0 +1,104 @@
+"""What the page of simulated phones shows: the shops' phones and a customer's chat."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from local.evolution.model import Instance, Message, State
+from local.evolution.numbers import digits_of
+from local.evolution.store import Store
+
+SHOWN_STRANGERS = 20
+SHOWN_BUBBLES = 200
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Show one shop's phone."""
+
+    name: str
+    title: str
+    number: str | None
+    state: str
+    state_text: str
+    qr_image: str | None
+    pairing_code: str | None
+    suggested_number: str
+    is_paired: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """Show one customer in the list."""
+
+    number: str
+    name: str
+    is_lid_addressed: bool
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """Show one message, seen from the customer's phone."""
+
+    text: str
+    time: str
+    is_sent: bool
+
+
+def shop_of(instance: Instance) -> Shop:
+    """Show an instance as a shop's phone."""
+    socket = instance.socket
+    is_waiting = socket.state is State.CONNECTING and not instance.is_paired
+    return Shop(
+        name=instance.name,
+        title=instance.profile_name or instance.name,
+        number=digits_of(instance.owner_jid) if instance.owner_jid else None,
+        state=socket.state,
+        state_text=state_text(instance),
+        qr_image=socket.image if is_waiting else None,
+        pairing_code=socket.pairing_code if is_waiting else None,
+        suggested_number=suggested_number(instance),
+        is_paired=instance.is_paired,
+    )
+
+
+def state_text(instance: Instance) -> str:
+    """Say in words how a shop's phone is."""
+    if instance.socket.state is State.OPEN:
+        return "Connected"
+    if instance.socket.state is State.CLOSE:
+        return "Not connected"
+    return "Connecting…" if instance.is_paired or not instance.socket.code else "Waiting for a scan"
+
+
+def suggested_number(instance: Instance) -> str:
+    """Propose a number for a shop's phone: plausible, its own, and the same at every look."""
+    digits = int(hashlib.sha256(instance.id.encode()).hexdigest(), 16) % 10**7
+    return f"551198{digits:07d}" if digits % 10_000 != 8 else f"551198{digits + 1:07d}"
+
+
+def people(store: Store, instance: Instance | None) -> list[Person]:
+    """List the known customers and the strangers to whom the shop wrote last."""
+    with store.lock:
+        chats = [message.chat for message in instance.messages.values()] if instance else []
+        strangers = [chat for chat in dict.fromkeys(reversed(chats)) if chat not in store.customers]
+        customers = [store.customer(chat) for chat in (*store.customers, *strangers[:SHOWN_STRANGERS])]
+    return [Person(customer.number, customer.name, customer.is_lid_addressed) for customer in customers]
+
+
+def bubbles(store: Store, instance: Instance | None, chat: str) -> list[Bubble]:
+    """List the last messages between a shop and a customer."""
+    with store.lock:
+        messages = instance.in_chat(chat)[-SHOWN_BUBBLES:] if instance else []
+        return [bubble(message) for message in messages]
+
+
+def bubble(message: Message) -> Bubble:
+    """Show a message as the customer sees it."""
+    time = datetime.fromtimestamp(message.timestamp).astimezone().strftime("%H:%M")
+    return Bubble(message.text, time, is_sent=not message.is_from_shop)
+
+
+def digest(*parts: object) -> str:
+    """Name what is shown, so that a poll of the same page can be answered with nothing."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

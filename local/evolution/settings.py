@@ -1,0 +1,78 @@
+"""What a run of the simulator is told at its start, and what can be changed while it runs."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SimulatorSettings:
+    """Hold the waits and limits of one run; the defaults are those of a stock Evolution 2.3.6."""
+
+    api_key: str
+    state_file: Path | None = None
+    version: str = "2.3.6"
+    server_url: str | None = None
+    is_token_exposed: bool = True
+    create_wait_s: float = 5.0
+    connect_wait_s: float = 2.0
+    first_qr_s: float = 0.6
+    qr_interval_s: float = 45.0
+    qr_limit: int = 30
+    pairing_s: float = 0.5
+    removal_s: float = 0.2
+    webhook_timeout_s: float = 30.0
+    retry_initial_s: float = 5.0
+    retry_max_s: float = 300.0
+    retry_attempts: int = 10
+    receipt_delay_s: float | None = 0.8
+    read_delay_s: float | None = 2.5
+    send_latency_s: float = 0.15
+
+    @property
+    def version_number(self) -> tuple[int, ...]:
+        """Give the version as numbers, a release candidate counting as its release."""
+        return tuple(int(part) for part in self.version.split("-")[0].split("."))
+
+
+class FaultMode(StrEnum):
+    """Name how a send can go wrong."""
+
+    ANSWER = "answer"
+    HANG = "hang"
+    RESET = "reset"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Describe what one coming sendText answers instead of its success."""
+
+    mode: FaultMode
+    status: int = 500
+    body: object = None
+    is_after_send: bool = False
+
+
+@dataclass
+class Switches:
+    """Hold what PUT /simulator/settings may change during a run."""
+
+    create_wait_s: float
+    connect_wait_s: float
+    send_latency_s: float
+    receipt_delay_s: float | None
+    read_delay_s: float | None
+    respond_after_send_s: float = 0.0
+    faults: deque[Fault] = field(default_factory=deque)
+
+    @classmethod
+    def of(cls, settings: SimulatorSettings) -> "Switches":
+        """Begin with what the run was started with."""
+        return cls(
+            create_wait_s=settings.create_wait_s,
+            connect_wait_s=settings.connect_wait_s,
+            send_latency_s=settings.send_latency_s,
+            receipt_delay_s=settings.receipt_delay_s,
+            read_delay_s=settings.read_delay_s,
+        )

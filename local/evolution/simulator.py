@@ -1,0 +1,47 @@
+"""The parts of the simulated Evolution, put together."""
+
+from local.evolution.agenda import Agenda
+from local.evolution.instances import Instances
+from local.evolution.messages import Messages
+from local.evolution.model import Instance, State
+from local.evolution.settings import SimulatorSettings, Switches
+from local.evolution.sockets import Sockets
+from local.evolution.store import Store
+from local.evolution.webhooks import Webhooks
+
+ONLY_CONNECTED_SINCE = (2, 3, 7)
+
+
+class Simulator:
+    """Run the instances, their phones and their webhooks."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.settings = settings
+        self.switches = Switches.of(settings)
+        self.store = Store(settings.state_file)
+        self.agenda = Agenda()
+        self.webhooks = Webhooks(settings, self.agenda)
+        self.sockets = Sockets(settings, self.store, self.agenda, self.webhooks)
+        self.instances = Instances(settings, self.store, self.agenda, webhooks=self.webhooks, sockets=self.sockets)
+        self.messages = Messages(settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks)
+
+    def start(self) -> None:
+        """Begin, reconnecting the stored instances as Evolution does at its start."""
+        self.agenda.start()
+        self.store.start()
+        for instance in self.instances.list_all():
+            if self._is_reconnected(instance):
+                self.sockets.start(instance)
+
+    def stop(self) -> None:
+        """End: waiting requests are let go, pending retries are lost, the state is saved."""
+        self.messages.stop()
+        self.webhooks.stop()
+        self.agenda.stop()
+        self.store.stop()
+
+    def _is_reconnected(self, instance: Instance) -> bool:
+        # Until 2.3.6 instances that were never paired are connected as well and get QR codes.
+        if self.settings.version_number < ONLY_CONNECTED_SINCE:
+            return True
+        return instance.database_status in (State.OPEN, State.CONNECTING)

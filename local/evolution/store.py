@@ -1,0 +1,124 @@
+"""Keep the instances, chats and customers, in memory and in a file that outlives the run."""
+
+import json
+import logging
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.evolution.model import Customer, Instance, Message, instance_from_state, instance_to_state
+from local.evolution.numbers import chat_of, digits_of
+
+FLUSH_S = 0.5
+KEPT_MESSAGES = 3000
+KEPT_SENDS = 10_000
+FIRST_CUSTOMERS = (
+    ("5511999990002", "Maria Exemplo"),
+    ("5531999990003", "João Exemplo"),
+    ("5521999990004", "Ana Exemplo"),
+)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Send:
+    """Record that one text left through the API."""
+
+    instance: str
+    number: str
+    text: str
+    key_id: str
+    at: str
+
+    def to_json(self) -> dict[str, object]:
+        """Write it for GET /simulator/sends."""
+        return {
+            "instance": self.instance,
+            "number": self.number,
+            "text": self.text,
+            "keyId": self.key_id,
+            "time": self.at,
+        }
+
+
+class Store:
+    """Hold everything under one lock and save it in the background when it changed."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.lock = threading.RLock()
+        self.instances: dict[str, Instance] = {}
+        self.customers = {chat_of(number): Customer(number, name) for number, name in FIRST_CUSTOMERS}
+        self.sends: deque[Send] = deque(maxlen=KEPT_SENDS)
+        self._path = path
+        self._is_dirty = False
+        self._stopping = threading.Event()
+        self._flusher = threading.Thread(target=self._flush_for_ever, name="flusher", daemon=True)
+        if path and path.exists():
+            self._load(path)
+
+    def start(self) -> None:
+        """Begin to save in the background."""
+        self._flusher.start()
+
+    def stop(self) -> None:
+        """Save a last time."""
+        self._stopping.set()
+        if self._flusher.is_alive():
+            self._flusher.join(timeout=5)
+        self.flush()
+
+    def changed(self) -> None:
+        """Note that the file is behind."""
+        self._is_dirty = True
+
+    def add_message(self, instance: Instance, message: Message) -> None:
+        """Keep a message; the oldest go when there are too many."""
+        instance.messages[message.key["id"]] = message
+        while len(instance.messages) > KEPT_MESSAGES:
+            del instance.messages[next(iter(instance.messages))]
+        self.changed()
+
+    def customer(self, chat: str) -> Customer:
+        """Give the customer of a chat, known or not."""
+        return self.customers.get(chat) or Customer(digits_of(chat), digits_of(chat))
+
+    def keep_customer(self, customer: Customer) -> None:
+        """Add a customer or replace the one with the same number."""
+        with self.lock:
+            self.customers[chat_of(customer.number)] = customer
+            self.changed()
+
+    def flush(self) -> None:
+        """Save now if anything changed, replacing the file in one step."""
+        if not self._is_dirty or self._path is None:
+            return
+        with self.lock:
+            self._is_dirty = False
+            text = json.dumps(self._snapshot(), default=vars, ensure_ascii=False)
+        draft = self._path.with_name(self._path.name + ".new")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, self._path)
+
+    def _snapshot(self) -> dict[str, object]:
+        return {
+            "instances": [instance_to_state(instance) for instance in self.instances.values()],
+            "customers": list(self.customers.values()),
+        }
+
+    def _load(self, path: Path) -> None:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        instances = [instance_from_state(item) for item in kept["instances"]]
+        self.instances = {instance.name: instance for instance in instances}
+        self.customers = {chat_of(item["number"]): Customer(**item) for item in kept["customers"]}
+
+    def _flush_for_ever(self) -> None:
+        while not self._stopping.wait(FLUSH_S):
+            # A full disk must not end the saving for good: the next round tries again.
+            try:
+                self.flush()
+            except OSError:
+                self.changed()
+                log.exception("the state could not be saved")

@@ -1,0 +1,143 @@
+"""Report events to the webhooks of instances: at once, in parallel, without order."""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jwt
+
+from local.evolution.agenda import Agenda
+from local.evolution.delivery import Delivery, Poster, is_over, wait_before
+from local.evolution.events import list_name, url_suffix
+from local.evolution.ids import utc_text, webhook_time_text
+from local.evolution.model import Instance, Webhook
+from local.evolution.settings import SimulatorSettings
+
+Done = Callable[[], None]
+KEPT_ATTEMPTS = 5000
+JWT_LIFE_S = 600
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Record one attempt at a delivery."""
+
+    at: str
+    event: str
+    instance: str
+    attempt: int
+    status: int | str
+    duration_ms: int
+
+    def to_json(self) -> dict[str, object]:
+        """Write it for GET /simulator/deliveries."""
+        return {
+            "time": self.at,
+            "event": self.event,
+            "instance": self.instance,
+            "attempt": self.attempt,
+            "status": self.status,
+            "durationMs": self.duration_ms,
+        }
+
+
+class Webhooks:
+    """Deliver events; retries are kept in memory only and hold what they began with."""
+
+    def __init__(self, settings: SimulatorSettings, agenda: Agenda) -> None:
+        self._settings = settings
+        self._agenda = agenda
+        self._poster = Poster(settings.webhook_timeout_s)
+        self._is_stopped = False
+        self.attempts: deque[Attempt] = deque(maxlen=KEPT_ATTEMPTS)
+
+    def stop(self) -> None:
+        """Begin no further attempt."""
+        self._is_stopped = True
+
+    def emit(self, instance: Instance, event: str, data: object, *, done: Done | None = None) -> None:
+        """Report an event if it is subscribed; `done` is called when all attempts are over."""
+        delivery = self._prepare(instance, event, data)
+        if delivery:
+            self._begin(delivery, 1, done)
+        elif done:
+            done()
+
+    def _prepare(self, instance: Instance, event: str, data: object) -> Delivery | None:
+        webhook = instance.webhook
+        if not webhook or not is_wanted(webhook, event):
+            return None
+        headers = request_headers(webhook)
+        if headers is None:
+            return None
+        body = json.dumps(self._envelope(instance, webhook, event, data), ensure_ascii=False, separators=(",", ":"))
+        url = f"{webhook.url}/{url_suffix(event)}" if webhook.by_events else webhook.url
+        return Delivery(instance.name, event, url, headers, body.encode())
+
+    def _envelope(self, instance: Instance, webhook: Webhook, event: str, data: object) -> dict[str, object]:
+        envelope: dict[str, object] = {
+            "event": event,
+            "instance": instance.name,
+            "data": data,
+            "destination": webhook.url,
+            "date_time": webhook_time_text(),
+        }
+        if instance.socket.has_opened:
+            envelope["sender"] = instance.owner_jid
+        if self._settings.server_url:
+            envelope["server_url"] = self._settings.server_url
+        return {**envelope, "apikey": instance.token if self._settings.is_token_exposed else None}
+
+    def _begin(self, delivery: Delivery, attempt: int, done: Done | None) -> None:
+        name = f"webhook-{delivery.event}"
+        threading.Thread(target=self._try, args=(delivery, attempt, done), name=name, daemon=True).start()
+
+    def _try(self, delivery: Delivery, attempt: int, done: Done | None) -> None:
+        if self._is_stopped:
+            return
+        at, began = utc_text(), time.monotonic()
+        status = self._poster.post(delivery)
+        duration_ms = int((time.monotonic() - began) * 1000)
+        self.attempts.append(Attempt(at, delivery.event, delivery.instance, attempt, status, duration_ms))
+        if not is_over(status, attempt, self._settings):
+            following = attempt + 1
+            self._agenda.after(wait_before(following, self._settings), lambda: self._begin(delivery, following, done))
+        elif done:
+            done()
+
+
+def is_wanted(webhook: Webhook, event: str) -> bool:
+    """Tell whether a webhook takes an event."""
+    return webhook.enabled and list_name(event) in webhook.events and webhook.url.startswith(("http://", "https://"))
+
+
+def request_headers(webhook: Webhook) -> dict[str, str] | None:
+    """Collect the headers of one event, with the JWT if asked for.
+
+    None when the secret of the JWT cannot be used: nothing is delivered then.
+    """
+    headers = {
+        "accept": "application/json, text/plain, */*",
+        "content-type": "application/json",
+        **(webhook.headers or {}),
+        "user-agent": "axios/1.12.2",
+        "accept-encoding": "gzip, compress, deflate, br",
+        # A connection kept open could be closed by the receiver just as the next event is written.
+        "connection": "close",
+    }
+    if "jwt_key" not in headers:
+        return headers
+    secret = headers.pop("jwt_key")
+    if not isinstance(secret, str) or not secret:
+        return None
+    return {**headers, "Authorization": f"Bearer {sign(secret)}"}
+
+
+def sign(secret: str) -> str:
+    """Make the token of one event; its retries reuse it."""
+    now = int(time.time())
+    claims = {"iat": now, "exp": now + JWT_LIFE_S, "app": "evolution", "action": "webhook"}
+    return jwt.encode(claims, secret, algorithm="HS256")
