@@ -1,0 +1,102 @@
+"""The settings of one process, read once from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+DEVELOPMENT = "development"
+PRODUCTION = "production"
+SHORTEST_SECRET = 32
+SHORTEST_API_KEY = 16
+# Evolution's built-in default (contract §2): anybody can look it up.
+KNOWN_API_KEYS = frozenset({"BQYHJGJHJ"})
+REQUIRED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "BASE_URL", "EVOLUTION_API_URL", "EVOLUTION_API_KEY")
+DRIVER = "postgresql+psycopg://"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class ConfigError(Exception):
+    """Every setting that is missing or weak, in one message."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("The portal cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Config:
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    base_url: str
+    evolution_api_url: str
+    evolution_api_key: str = field(repr=False)
+    portal_env: str = PRODUCTION
+    log_level: str = "INFO"
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    trusted_proxies: int = 0
+    evolution_timeout_s: float = 90.0
+
+    @classmethod
+    def load(cls, env: Mapping[str, str]) -> "Config":
+        """Read the settings of the README's table. Raises ConfigError naming all that is wrong."""
+        values = {name: env.get(name, "").strip() for name in REQUIRED}
+        portal_env = env.get("PORTAL_ENV", PRODUCTION).strip() or PRODUCTION
+        log_level = env.get("LOG_LEVEL", "INFO").strip().upper() or "INFO"
+        proxies = env.get("TRUSTED_PROXIES", "").strip() or "0"
+        problems = [f"{name} is not set" for name, value in values.items() if not value]
+        problems += _unreadable(portal_env, log_level, proxies, database=values["DATABASE_URL"])
+        encryption_keys = tuple(key.strip() for key in env.get("ENCRYPTION_KEYS", "").split(",") if key.strip())
+        if portal_env == PRODUCTION:
+            problems += _weak(values, encryption_keys)
+        if problems:
+            raise ConfigError(problems)
+        return cls(
+            database_url=_with_driver(values["DATABASE_URL"]),
+            redis_url=values["REDIS_URL"],
+            secret_key=values["SECRET_KEY"],
+            base_url=values["BASE_URL"].rstrip("/"),
+            evolution_api_url=values["EVOLUTION_API_URL"].rstrip("/"),
+            evolution_api_key=values["EVOLUTION_API_KEY"],
+            portal_env=portal_env,
+            log_level=log_level,
+            encryption_keys=encryption_keys,
+            trusted_proxies=int(proxies),
+        )
+
+    @property
+    def is_production(self) -> bool:
+        return self.portal_env == PRODUCTION
+
+
+def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str) -> list[str]:
+    problems = []
+    if portal_env not in (PRODUCTION, DEVELOPMENT):
+        problems.append(f"PORTAL_ENV must be {PRODUCTION} or {DEVELOPMENT}")
+    if log_level not in LOG_LEVELS:
+        problems.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+    if not (proxies.isascii() and proxies.isdigit()):
+        problems.append("TRUSTED_PROXIES must be the number of proxies in front of the portal")
+    if database and not _with_driver(database).startswith(DRIVER):
+        problems.append("DATABASE_URL must begin with postgresql://")
+    return problems
+
+
+def _weak(values: Mapping[str, str], encryption_keys: tuple[str, ...]) -> list[str]:
+    problems = []
+    if 0 < len(values["SECRET_KEY"]) < SHORTEST_SECRET:
+        problems.append(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters")
+    if any(len(key) < SHORTEST_SECRET for key in encryption_keys):
+        problems.append(f"ENCRYPTION_KEYS holds a key shorter than {SHORTEST_SECRET} characters")
+    key = values["EVOLUTION_API_KEY"]
+    if key in KNOWN_API_KEYS or 0 < len(key) < SHORTEST_API_KEY:
+        problems.append(f"EVOLUTION_API_KEY is a known default or shorter than {SHORTEST_API_KEY} characters")
+    if values["BASE_URL"] and urlsplit(values["BASE_URL"]).scheme != "https":
+        problems.append("BASE_URL must begin with https://")
+    return problems
+
+
+def _with_driver(url: str) -> str:
+    """Accept Heroku's `postgres://`, which SQLAlchemy 2.1 refuses."""
+    scheme, _, rest = url.partition("://")
+    return f"{DRIVER}{rest}" if scheme in ("postgres", "postgresql") else url

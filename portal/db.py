@@ -1,0 +1,89 @@
+"""The database session, transactions, and what every table shares."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, MetaData, Uuid, text
+from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from uuid_utils.compat import uuid7
+
+from portal.clock import now
+
+log = structlog.get_logger(__name__)
+
+# Names by convention, so that a migration can drop what another one made.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: DateTime(timezone=True), UUID: Uuid()}
+
+
+# Time-ordered ids keep inserts at the end of the index and make `ORDER BY id` the order of arrival.
+Id = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
+CreatedAt = Annotated[datetime, mapped_column(default=now, server_default=text("now()"))]
+
+# Rows outlive the commit: what a service returns can be rendered without a second transaction.
+db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options={"expire_on_commit": False})
+
+# What a caller may answer with "try again later": the database did not take it.
+STORAGE_DOWN = (DBAPIError, TimeoutError)
+
+
+@contextmanager
+def atomic() -> Iterator[Session]:
+    """One transaction around a service call; an inner use joins the outer one."""
+    session = db.session()
+    if session.info.get("in_atomic"):
+        yield session
+        return
+    session.info["in_atomic"] = True
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.info.pop("after_commit", None)
+        session.rollback()
+        raise
+    finally:
+        session.info.pop("in_atomic", None)
+    _run_after_commit(session)
+
+
+def on_commit(effect: Callable[[], None]) -> None:
+    """Do this once the surrounding `atomic()` is on disk; it is forgotten when that fails."""
+    session = db.session()
+    if not session.info.get("in_atomic"):
+        raise RuntimeError("on_commit needs an atomic() around it")
+    session.info.setdefault("after_commit", []).append(effect)
+
+
+def end_read() -> None:
+    """Give the connection back between two looks at a row, so that waiting holds none."""
+    session = db.session()
+    if session.info.get("in_atomic") or session.new or session.dirty or session.deleted:
+        raise RuntimeError("end_read would drop changes")
+    session.rollback()
+    session.expunge_all()
+
+
+def _run_after_commit(session: Session) -> None:
+    for effect in session.info.pop("after_commit", []):
+        try:
+            effect()
+        except Exception:
+            # The rows are committed and the relays poll: a lost effect costs half a second, not the request.
+            log.exception("after-commit effect failed")

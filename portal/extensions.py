@@ -1,0 +1,43 @@
+"""Flask extensions without an app; `create_app` binds them."""
+
+import redis
+from flask import Flask
+from flask_babel import Babel
+from flask_bootstrap import Bootstrap5
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from htmx_flask import Htmx
+
+from portal.config import Config
+from portal.secrets import Vault
+
+babel = Babel()
+bootstrap = Bootstrap5()
+csrf = CSRFProtect()
+htmx = Htmx()
+limiter = Limiter(get_remote_address)
+login = LoginManager()
+migrate = Migrate()
+
+
+class Parts:
+    """The parts of our own that need settings, for code that must not know Flask."""
+
+    vault: Vault
+    redis: redis.Redis
+    config: Config
+
+
+parts = Parts()
+
+
+def init_parts(app: Flask, config: Config) -> None:
+    """Build what holds keys or connections, one set per process."""
+    parts.config = config
+    parts.vault = Vault(config.encryption_keys or (config.secret_key,))
+    # Short timeouts: Redis only says "look", so nobody may wait for it.
+    parts.redis = redis.Redis.from_url(config.redis_url, socket_connect_timeout=0.5, socket_timeout=5)
+    app.extensions["portal"] = parts

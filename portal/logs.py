@@ -1,0 +1,101 @@
+"""One structured line per event, with secrets and telephone numbers masked on the way out."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+
+import structlog
+from structlog.typing import Processor
+
+MASK = "[MASKED]"
+_NAMES = r"secret|token|api_?key|password|authorization|cookie|jwt|credential|qr_?code|pairing"
+_SECRET_NAMES = re.compile(_NAMES, re.IGNORECASE)
+_WEBHOOK_URL = re.compile(r"(/webhooks/whatsapp/[\w-]+/)[^\s\"'/?&]+")
+_SCAN_URL = re.compile(r"(/scan/)[^\s\"'/?&]+")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
+_COOKIE = re.compile(r"(?im)^((?:set-)?cookie:\s*).+$")
+# A name and its value as JSON, Python, a query or a header writes them; a quoted value may hold blanks.
+_NAMED_VALUE = re.compile(
+    rf"""(?i)((?:{_NAMES})[\w-]{{0,40}}["']?\s*[:=]\s*)"""
+    r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?!\[MASKED\])[^\s"',;&})\]]+)"""
+)
+# PostgreSQL shows the row that it refuses, down to the text of a message.
+_ROW = re.compile(r"(?s)(DETAIL:\s*).*?(?=\n(?:CONTEXT:|HINT:|\[SQL:|\n?The above exc|\n?During handling)|\Z)")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/]+(@)")
+# In groups that begin with +, in the Brazilian groups, in the North American ones, or as digits alone. What a uuid,
+# an instant or a decimal is made of is none: a letter, a hyphen or a point stands right before or after it.
+_PHONES = re.compile(
+    r"(?:(?<!\w)\+|%2B)\(?\d(?:[ ().-]{0,2}\d){7,14}(?!\w)"
+    r"|(?<![\w.-])(?:"
+    r"(?:\d{1,3}[ -]?)?\(?\d{2,3}\)?[ -]{0,2}\d{4,5}[ -]?\d{4}"
+    r"|\d{2,3}\.\d{4,5}[.-]\d{4}"
+    r"|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"
+    r")(?!\w|-\w|\.\d)"
+)
+
+
+def configure(*, level: str, as_json: bool) -> None:
+    """Send every logger of the process, third-party ones included, through one masking handler."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                mask_fields,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # Their INFO lines name job arguments and request paths, and say nothing that our own lines do not.
+    for noisy in ("rq", "rq.worker", "urllib3", "werkzeug", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def mask_fields(logger: object, method: str, fields: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """Mask by the field's name first, then whatever looks like a secret or a number inside the text."""
+    for name, value in fields.items():
+        if _SECRET_NAMES.search(name):
+            fields[name] = MASK
+        elif name not in ("timestamp", "level", "logger") and not isinstance(value, bool | float | type(None)):
+            fields[name] = value if isinstance(value, int) and len(str(value)) < 8 else mask(str(value))
+    return fields
+
+
+def mask(text: str) -> str:
+    """The text with secrets replaced by `[MASKED]` and telephone numbers by `****` and their last four digits."""
+    text = _ROW.sub(rf"\1{MASK}", text)
+    text = _WEBHOOK_URL.sub(rf"\1{MASK}", text)
+    text = _SCAN_URL.sub(rf"\1{MASK}", text)
+    text = _BEARER.sub(rf"\1 {MASK}", text)
+    text = _COOKIE.sub(rf"\1{MASK}", text)
+    text = _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
+    text = _NAMED_VALUE.sub(_mask_value, text)
+    return _PHONES.sub(_mask_phone, text)
+
+
+def _mask_value(found: re.Match[str]) -> str:
+    quote = found[2][0] if found[2][0] in "\"'" else ""
+    return f"{found[1]}{quote}{MASK}{quote}"
+
+
+def _mask_phone(found: re.Match[str]) -> str:
+    return "****" + re.sub(r"\D", "", found[0])[-4:]

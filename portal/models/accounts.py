@@ -1,0 +1,114 @@
+"""Tenants, their units, and the people and tokens that act for them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, CreatedAt, Id
+from portal.models.columns import enum_text, one_of, same_tenant
+from portal.permissions import Role
+
+
+class Tenant(Base):
+    """A company: owns every row that carries its `tenant_id`."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(120))
+    slug: Mapped[str] = mapped_column(String(60), unique=True)
+    created_at: Mapped[CreatedAt]
+
+
+class Unit(Base):
+    """A branch of a tenant, with one WhatsApp number."""
+
+    __tablename__ = "units"
+    __table_args__ = (UniqueConstraint("tenant_id", "id"), UniqueConstraint("tenant_id", "slug"))
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    slug: Mapped[str] = mapped_column(String(60))
+    time_zone: Mapped[str] = mapped_column(String(60), default="America/Sao_Paulo", server_default="America/Sao_Paulo")
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+
+
+class User(Base):
+    """A person who signs in; a super admin belongs to no tenant."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        one_of("role", Role),
+        CheckConstraint("(role = 'super_admin') = (tenant_id IS NULL)", name="tenant_of_role"),
+        CheckConstraint("email = lower(email)", name="email_lower"),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(enum_text())
+    locale: Mapped[str | None] = mapped_column(String(10))
+    created_at: Mapped[CreatedAt]
+    disabled_at: Mapped[datetime | None]
+
+
+class UserUnit(Base):
+    """An agent answers in this unit."""
+
+    __tablename__ = "user_units"
+    __table_args__ = (same_tenant("user_id", "users"), same_tenant("unit_id", "units"))
+
+    tenant_id: Mapped[UUID]
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unit_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class TokenKind(StrEnum):
+    ACCESS = "access"
+    REFRESH = "refresh"
+
+
+class ApiToken(Base):
+    """A bearer token of the JSON API; only its fingerprint is kept."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (one_of("kind", TokenKind), Index("ix_api_tokens_expires_at", "expires_at"))
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[TokenKind] = mapped_column(enum_text())
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # All tokens that one sign-in led to: a refresh token used twice revokes the whole family.
+    family_id: Mapped[UUID] = mapped_column(index=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+
+
+class AuditEvent(Base):
+    """A change made by a person: who, what, when, from where, before and after. Only ever inserted."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),)
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    action: Mapped[str] = mapped_column(String(60))
+    subject_type: Mapped[str] = mapped_column(String(60))
+    subject_id: Mapped[UUID | None]
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    address: Mapped[str | None] = mapped_column(String(45))
+    created_at: Mapped[CreatedAt]

@@ -1,0 +1,78 @@
+"""What waits: webhook events to understand, lanes to send on, and the relays that do it."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, CreatedAt, Id
+from portal.models.columns import enum_text, one_of, same_tenant
+
+
+class EventState(StrEnum):
+    NEW = "new"
+    DONE = "done"
+    PARKED = "parked"
+
+
+class WebhookEvent(Base):
+    """One thing Evolution told us, as it came but for its secrets. No unit: the instance is not ours."""
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (
+        same_tenant("unit_id", "units"),
+        one_of("state", EventState),
+        Index("uq_webhook_events_instance_name_body_hash", "instance_name", "body_hash", unique=True),
+        Index("ix_webhook_events_new", "unit_id", "id", postgresql_where=text("state = 'new'")),
+        Index("ix_webhook_events_parked", "id", postgresql_where=text("state = 'parked'")),
+        Index("ix_webhook_events_unknown", "id", postgresql_where=text("unit_id IS NULL")),
+    )
+
+    # A counter, not a uuid: events are applied in the order they were stored.
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
+    unit_id: Mapped[UUID | None]
+    instance_name: Mapped[str] = mapped_column(String(255))
+    event: Mapped[str] = mapped_column(String(60))
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Text, since JSONB refuses the \u0000 that a push name may hold.
+    body: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[CreatedAt]
+    state: Mapped[EventState] = mapped_column(enum_text(), default=EventState.NEW, server_default="new")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    retry_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Lane(Base):
+    """One unit's right to send: when it may send next, whether it is open, and the message in flight."""
+
+    __tablename__ = "lanes"
+    __table_args__ = (
+        same_tenant("unit_id", "units"),
+        Index("ix_lanes_due", "next_send_at", postgresql_where=text("has_work AND is_open AND message_id IS NULL")),
+    )
+
+    unit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    has_work: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # Open while the unit is connected: a closed lane holds its messages.
+    is_open: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    next_send_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    message_id: Mapped[UUID | None]
+    # How often in a row Evolution or the unit was away: the next pause grows with it.
+    away_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    away_reason: Mapped[str | None] = mapped_column(String(60))
+
+
+class Relay(Base):
+    """A worker process that owns what it has in flight, and shows that it lives."""
+
+    __tablename__ = "relays"
+
+    id: Mapped[Id]
+    queue: Mapped[str] = mapped_column(String(20))
+    started_at: Mapped[CreatedAt]
+    heartbeat_at: Mapped[datetime] = mapped_column(server_default=text("now()"), index=True)

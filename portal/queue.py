@@ -1,0 +1,107 @@
+"""Names of queues and jobs, and the signal that wakes a relay. Redis only says "look": rows say what is left to do."""
+
+import threading
+import time
+
+import redis
+import structlog
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from portal.extensions import parts
+
+log = structlog.get_logger(__name__)
+
+INBOX = "inbox"
+OUTBOX = "outbox"
+QUEUES = (INBOX, OUTBOX)
+# Jobs are named, not imported, so that whoever enqueues need not import what the workers run.
+RELAY_JOBS = {INBOX: "portal.jobs.drain_inbox", OUTBOX: "portal.jobs.drain_outbox"}
+RELAY_S = 20
+SIGNALS_PER_S = 20
+RECONNECT_S = 1.0
+READ_S = 2.0
+
+
+def relay_queue(name: str) -> Queue:
+    return Queue(name, connection=parts.redis, serializer=JSONSerializer)
+
+
+def enqueue_relay(name: str) -> None:
+    """Let a worker drain that queue's rows for the next seconds."""
+    relay_queue(name).enqueue(RELAY_JOBS[name], job_timeout=-1, result_ttl=0, failure_ttl=3600)
+
+
+def channel(name: str) -> str:
+    return f"portal:wake:{name}"
+
+
+class Signal:
+    """Wakes a relay, at most so many times a second: what is asked in between is said once, at the end of it."""
+
+    def __init__(self, name: str) -> None:
+        self._channel = channel(name)
+        self._lock = threading.Lock()
+        self._said_at = 0.0
+        self._is_pending = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._is_pending:
+                return
+            wait_s = self._said_at + 1 / SIGNALS_PER_S - time.monotonic()
+            self._is_pending = wait_s > 0
+        if wait_s > 0:
+            timer = threading.Timer(wait_s, self._say)
+            timer.daemon = True
+            timer.start()
+        else:
+            self._say()
+
+    def _say(self) -> None:
+        with self._lock:
+            self._is_pending = False
+            self._said_at = time.monotonic()
+        try:
+            parts.redis.publish(self._channel, b"")
+        except redis.RedisError:
+            # The relays poll twice a second anyway.
+            log.warning("wake-up not sent, Redis is away")
+
+
+class Listener:
+    """Waits for a signal, for a note from this process, or for the time to be over, with or without Redis."""
+
+    def __init__(self, name: str) -> None:
+        self.noted = threading.Event()
+        self._channel = channel(name)
+        threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> None:
+        self.noted.wait(timeout_s)
+        self.noted.clear()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                self._follow()
+            except redis.RedisError:
+                time.sleep(RECONNECT_S)
+
+    def _follow(self) -> None:
+        with parts.redis.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
+            subscription.subscribe(self._channel)
+            while True:
+                if subscription.get_message(timeout=READ_S) is not None:
+                    self.noted.set()
+
+
+def is_reachable() -> bool:
+    try:
+        return bool(parts.redis.ping())
+    except redis.RedisError:
+        return False
+
+
+wake_inbox = Signal(INBOX)
+wake_outbox = Signal(OUTBOX)

@@ -1,0 +1,227 @@
+"""Tenants are separated by construction: who may see what is bound to the session, here and in the database.
+
+Three fences (ADR 1): only a scope builds statements on tenant-owned tables, a session guard refuses every
+other statement on them, and PostgreSQL's row-level security filters once more by the bound tenant.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import CTE, Connection, CursorResult, Delete, Select, Table, Update, delete, event, select, text, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
+from sqlalchemy.sql import visitors
+
+from portal.db import Base, atomic, db
+from portal.errors import NotFound
+from portal.permissions import Permission, Role, allows
+
+Model = TypeVar("Model", bound=Base)
+TENANT_ROLE = "portal_tenant"
+SYSTEM_ROLE = "portal_system"
+
+
+class UnscopedQuery(Exception):
+    """A statement on tenant-owned tables that no scope built, or that a scope of another tenant built."""
+
+
+@dataclass(frozen=True)
+class TenantScope:
+    """What one person, or a worker on behalf of one tenant, may see: the tenant, and maybe only some units."""
+
+    tenant_id: UUID
+    user_id: UUID | None = None
+    role: Role = Role.TENANT_ADMIN
+    unit_ids: frozenset[UUID] | None = None
+    address: str | None = None
+
+    def allows(self, permission: Permission) -> bool:
+        return allows(self.role, permission)
+
+    def select(self, model: type[Base], *columns: Any) -> Select[Any]:
+        """Select the tenant's rows of the model, or these columns of them."""
+        statement = select(*(columns or (model,))).where(*self._limits(model))
+        return statement.execution_options(tenant_scoped=self.tenant_id)
+
+    def update(self, model: type[Base]) -> Update:
+        return update(model).where(*self._limits(model)).execution_options(tenant_scoped=self.tenant_id)
+
+    def delete(self, model: type[Base]) -> Delete:
+        return delete(model).where(*self._limits(model)).execution_options(tenant_scoped=self.tenant_id)
+
+    def insert(self, model: type[Base], rows: Iterable[Mapping[str, Any]]) -> Insert:
+        """Insert these rows, stamped with the tenant."""
+        stamped = [{**row, "tenant_id": self.tenant_id} for row in rows]
+        return insert(model).values(stamped).execution_options(tenant_scoped=self.tenant_id)
+
+    def get(self, model: type[Model], id_: UUID) -> Model:
+        """The row with that id. Raises NotFound: another tenant's row does not exist for this scope."""
+        row: Model | None = db.session.scalar(self.select(model).where(_column(model, "id") == id_))
+        if row is None:
+            raise NotFound(f"no such {model.__name__.lower()}")
+        return row
+
+    def add(self, row: Model) -> Model:
+        """Stamp the row with the tenant and add it to the session."""
+        row.tenant_id = self.tenant_id  # type: ignore[attr-defined]
+        db.session.add(row)
+        return row
+
+    def _limits(self, model: type[Base]) -> list[Any]:
+        limits = [_column(model, "tenant_id") == self.tenant_id]
+        unit_column = "id" if model.__tablename__ == "units" else "unit_id"
+        if self.unit_ids is not None and hasattr(model, unit_column):
+            limits.append(_column(model, unit_column).in_(sorted(self.unit_ids)))
+        return limits
+
+
+@dataclass(frozen=True)
+class _Access:
+    """Whose rows the session's next transaction may touch: one tenant's, everybody's, or (neither) nobody's."""
+
+    tenant_id: UUID | None = None
+    system_reason: str | None = None
+
+
+NOBODY = _Access()
+
+
+def bind(scope: TenantScope) -> None:
+    """Let the session see this tenant, until `unbind`. Ends the transaction that found the scope."""
+    _switch(_Access(tenant_id=scope.tenant_id))
+
+
+def unbind() -> None:
+    """Let the session see nobody's rows again."""
+    session = db.session()
+    session.rollback()
+    session.info.pop("access", None)
+
+
+@contextmanager
+def acting_for(scope: TenantScope) -> Iterator[TenantScope]:
+    """See this tenant inside the block: for workers, commands and tests."""
+    with _access(_Access(tenant_id=scope.tenant_id)):
+        yield scope
+
+
+@contextmanager
+def across_tenants(reason: str) -> Iterator[None]:
+    """See every tenant inside the block; the reason stands where a reader asks why."""
+    with _access(_Access(system_reason=reason)):
+        yield
+
+
+@contextmanager
+def tenant_transaction(scope: TenantScope) -> Iterator[TenantScope]:
+    """One transaction that sees this tenant only: what a relay does for one unit."""
+    with acting_for(scope), atomic():
+        yield scope
+
+
+@contextmanager
+def _access(access: _Access) -> Iterator[None]:
+    before = db.session().info.get("access", NOBODY)
+    _switch(access)
+    try:
+        yield
+    except BaseException:
+        # Inside a transaction nothing was switched, and the transaction belongs to whoever opened it.
+        if not db.session().info.get("in_atomic"):
+            db.session.rollback()
+            db.session().info["access"] = before
+        raise
+    _switch(before)
+
+
+def _switch(access: _Access) -> None:
+    session = db.session()
+    current: _Access = session.info.get("access", NOBODY)
+    if current == access or (current.system_reason and access.system_reason):
+        return
+    if session.info.get("in_atomic"):
+        raise RuntimeError("the tenant cannot change inside a transaction")
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("changes would be lost: the tenant changes before they were committed")
+    # A commit, since a rollback would expire the rows that were read.
+    session.commit()
+    session.info["access"] = access
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_unscoped(state: ORMExecuteState) -> None:
+    if state.is_relationship_load or state.is_column_load:
+        return
+    access: _Access = state.session.info.get("access", NOBODY)
+    if access.system_reason is not None:
+        return
+    owned = _tenant_tables(state.statement)
+    if not owned:
+        return
+    scoped_to = state.execution_options.get("tenant_scoped")
+    if scoped_to is None or scoped_to != access.tenant_id:
+        raise UnscopedQuery(f"{', '.join(sorted(owned))}: built for {scoped_to}, session sees {access.tenant_id}")
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_foreign_rows(session: Session, flush_context: object, instances: object) -> None:
+    access: _Access = session.info.get("access", NOBODY)
+    if access.system_reason is not None:
+        return
+    for row in (*session.new, *session.dirty, *session.deleted):
+        tenant_id = getattr(row, "tenant_id", access.tenant_id)
+        if tenant_id != access.tenant_id:
+            raise UnscopedQuery(f"{type(row).__name__} of {tenant_id}, session sees {access.tenant_id}")
+
+
+@event.listens_for(Session, "after_begin")
+def _bind_database_role(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if transaction.nested:
+        return
+    access: _Access = session.info.get("access", NOBODY)
+    is_system = access.system_reason is not None
+    settings = {
+        "portal.tenant_id": "" if access.tenant_id is None else str(access.tenant_id),
+        "portal.is_system": "on" if is_system else "",
+    }
+    if _has_roles(connection):
+        settings["role"] = SYSTEM_ROLE if is_system else TENANT_ROLE
+    _set_local(connection, settings)
+
+
+def _has_roles(connection: Connection) -> bool:
+    """Whether this database user may act as the portal's roles; asked once per connection.
+
+    Where it may not (a host that denies CREATE ROLE), the migration forced the policies on the owner instead.
+    """
+    if "portal_has_roles" not in connection.info:
+        found = connection.execute(
+            text(
+                "SELECT count(*) FROM pg_roles WHERE rolname IN (:a, :b) AND pg_has_role(session_user, oid, 'MEMBER')"
+            ),
+            {"a": TENANT_ROLE, "b": SYSTEM_ROLE},
+        )
+        connection.info["portal_has_roles"] = found.scalar_one() == 2
+    return bool(connection.info["portal_has_roles"])
+
+
+def _set_local(connection: Connection, settings: Mapping[str, str]) -> CursorResult[Any]:
+    calls = ", ".join(f"set_config('{name}', :v{i}, true)" for i, name in enumerate(settings))
+    return connection.execute(text(f"SELECT {calls}"), {f"v{i}": value for i, value in enumerate(settings.values())})
+
+
+def _tenant_tables(statement: Any) -> set[str]:
+    found: set[str] = set()
+    for element in visitors.iterate(statement):
+        # A common table expression named only in a condition is no child of the statement: look through its column.
+        origin = getattr(element, "table", None)
+        tables = [element, *(visitors.iterate(origin) if isinstance(origin, CTE) else ())]
+        found |= {t.name for t in tables if isinstance(t, Table) and (t.name == "tenants" or "tenant_id" in t.c)}
+    return found
+
+
+def _column(model: type[Base], name: str) -> Any:
+    return getattr(model, name)
