@@ -1,0 +1,66 @@
+"""The factory: settings in, a wired Flask app out."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal import cli, logs, web
+from portal.config import Config
+from portal.db import db
+from portal.extensions import babel, bootstrap, csrf, htmx, init_parts, limiter, login, migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+LARGEST_PAGE_REQUEST = 1024 * 1024
+SIGNED_IN_FOR = timedelta(days=14)
+
+
+def create_app(config: Config) -> Flask:
+    """Build the web app, which the workers and commands share."""
+    logs.configure(level=config.log_level, as_json=config.is_production)
+    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app.config.update(_flask_settings(config))
+    init_parts(app, config)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    for extension in (bootstrap, csrf, htmx, limiter, login):
+        extension.init_app(app)
+    babel.init_app(app, locale_selector=web.choose_locale, timezone_selector=web.choose_time_zone)
+    web.register(app)
+    cli.register(app)
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _flask_settings(config: Config) -> dict[str, object]:
+    return {
+        "SECRET_KEY": config.secret_key,
+        "SQLALCHEMY_DATABASE_URI": config.database_url,
+        # Errors of the database are logged: without their parameters, which are messages, numbers and secrets.
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "pool_size": 10,
+            "max_overflow": 30,
+            "hide_parameters": True,
+        },
+        "MAX_CONTENT_LENGTH": LARGEST_PAGE_REQUEST,
+        "SESSION_COOKIE_SECURE": config.is_production,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_SECURE": config.is_production,
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": SIGNED_IN_FOR,
+        "BOOTSTRAP_SERVE_LOCAL": True,
+        "BABEL_DEFAULT_LOCALE": "pt_BR",
+        "BABEL_DEFAULT_TIMEZONE": "America/Sao_Paulo",
+        "BABEL_TRANSLATION_DIRECTORIES": str(ROOT / "portal" / "translations"),
+        "RATELIMIT_STORAGE_URI": config.redis_url,
+        # Redis away must not lock people out: the limits then count per process.
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "RATELIMIT_HEADERS_ENABLED": True,
+        "WTF_CSRF_TIME_LIMIT": None,
+    }

@@ -1,0 +1,1 @@
+"""From Evolution's webhooks to rows: store first, answer, understand later."""

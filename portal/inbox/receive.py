@@ -1,0 +1,185 @@
+"""The one door: authenticate, store, and only then let the caller answer 200."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import jwt
+import structlog
+from sqlalchemy import CompoundSelect, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from portal import queue
+from portal.db import atomic, db, on_commit
+from portal.extensions import parts
+from portal.models import Connection, EventState, EvolutionServer, WebhookEvent
+from portal.secrets import matches, webhook_jwt_purpose
+from portal.tenancy import across_tenants
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 16 * 1024 * 1024
+# Evolution makes the token once per event and lets it expire after 10 minutes, but retries for up to 24.
+JWT_LEEWAY = timedelta(minutes=30)
+JWT_SINCE = (2, 3)
+# Anybody can post under a made-up name: what is kept of that is bounded in rows and bytes.
+MOST_UNKNOWN_EVENTS = 1_000
+LONGEST_UNKNOWN_BODY = 4_096
+LONGEST_NAME = 255
+LONGEST_EVENT = 60
+# Other protocol messages of one's own phone carry key material (contract §11.8).
+KEPT_EDITS = frozenset({"MESSAGE_EDIT", "REVOKE"})
+KEY_MATERIAL = frozenset({"mediaKey", "messageSecret"})
+
+
+class Reception(StrEnum):
+    STORED = "stored"
+    UNKNOWN_INSTANCE = "unknown_instance"
+    REFUSED = "refused"
+
+
+class Malformed(Exception):
+    """The body can never be understood: a retry would bring the same one."""
+
+
+@dataclass(frozen=True)
+class _Sender:
+    tenant_id: UUID
+    unit_id: UUID
+    secret_hash: str | None
+    server_version: str | None
+
+
+def receive(secret: str, bearer: str | None, body: bytes) -> Reception:
+    """Store one delivery of Evolution; it is on disk when this returns `stored`.
+
+    `bearer` is the JWT of the Authorization header, if there was one. Raises Malformed.
+    """
+    payload = _parse(body)
+    instance_name, event = payload["instance"], payload["event"]
+    with across_tenants("the instance's name decides the tenant"), atomic():
+        senders = _find_senders(instance_name)
+        if not senders:
+            _keep_unknown(instance_name, event, payload)
+            return Reception.UNKNOWN_INSTANCE
+        sender = next((s for s in senders if matches(secret, s.secret_hash)), None)
+        if sender is None or not _is_signed(bearer, instance_name, sender.server_version):
+            log.warning("webhook refused", instance=instance_name, secret_is_right=sender is not None)
+            return Reception.REFUSED
+        _store(sender, instance_name, event, payload)
+        on_commit(queue.wake_inbox)
+    return Reception.STORED
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as e:
+        raise Malformed("the body is not JSON") from e
+    if not isinstance(payload, dict):
+        raise Malformed("the body is not a JSON object")
+    for name, longest in (("event", LONGEST_EVENT), ("instance", LONGEST_NAME)):
+        value = payload.get(name)
+        if not isinstance(value, str) or not 1 <= len(value) <= longest or "\x00" in value:
+            raise Malformed(f"{name} is missing or is no text of 1 to {longest} characters")
+    return payload
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _find_senders(instance_name: str) -> list[_Sender]:
+    """The connection of that instance, under its current and its previous secret."""
+    return [_Sender(*row) for row in db.session.execute(_senders(instance_name))]
+
+
+def _senders(instance_name: str) -> CompoundSelect[UUID, UUID, str | None, str | None]:
+    is_current = Connection.instance_name == instance_name
+    is_previous = (Connection.previous_instance_name == instance_name) & (
+        Connection.previous_accepted_until > func.now()
+    )
+    columns = (Connection.tenant_id, Connection.unit_id)
+    current = select(*columns, Connection.webhook_secret_hash, EvolutionServer.version).where(is_current)
+    previous = select(*columns, Connection.previous_webhook_secret_hash, EvolutionServer.version).where(is_previous)
+    server = EvolutionServer.id == Connection.evolution_server_id
+    return current.outerjoin(EvolutionServer, server).union_all(previous.outerjoin(EvolutionServer, server))
+
+
+def _is_signed(bearer: str | None, instance_name: str, server_version: str | None) -> bool:
+    if bearer is None:
+        return _is_older_than_jwt(server_version)
+    return any(_verifies(bearer, key) for key in parts.vault.derived(webhook_jwt_purpose(instance_name)))
+
+
+def _verifies(bearer: str, key: str) -> bool:
+    try:
+        claims = jwt.decode(bearer, key, algorithms=["HS256"], leeway=JWT_LEEWAY, options={"require": ["exp"]})
+    except jwt.InvalidTokenError:
+        return False
+    return bool(claims.get("app") == "evolution" and claims.get("action") == "webhook")
+
+
+def _is_older_than_jwt(server_version: str | None) -> bool:
+    numbers = (server_version or "").split(".")[:2]
+    return len(numbers) == 2 and all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) < JWT_SINCE
+
+
+def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, Any]) -> None:
+    if event == "messages.edited" and _edit_type(payload) not in KEPT_EDITS:
+        return
+    row = {
+        "tenant_id": sender.tenant_id,
+        "unit_id": sender.unit_id,
+        "instance_name": instance_name,
+        "event": event,
+        "body_hash": _fingerprint(payload),
+        "body": json.dumps(_without_keys(payload)),
+    }
+    db.session.execute(insert(WebhookEvent).values(row).on_conflict_do_nothing())
+
+
+def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> None:
+    log.warning("webhook for an unknown instance", instance=instance_name)
+    unknown = WebhookEvent.unit_id.is_(None)
+    row = {
+        "instance_name": instance_name,
+        "event": event,
+        "body_hash": _fingerprint(payload),
+        "body": json.dumps(_without_keys(payload))[:LONGEST_UNKNOWN_BODY],
+        "state": EventState.PARKED,
+        "error": "unknown instance",
+    }
+    db.session.execute(insert(WebhookEvent).values(row).on_conflict_do_nothing())
+    newest = select(WebhookEvent.id).where(unknown).order_by(WebhookEvent.id.desc()).limit(MOST_UNKNOWN_EVENTS)
+    oldest_kept = select(func.min(newest.subquery().c.id)).scalar_subquery()
+    db.session.execute(delete(WebhookEvent).where(unknown, WebhookEvent.id < oldest_kept))
+
+
+def _fingerprint(payload: dict[str, Any]) -> bytes:
+    """A repeated delivery is byte-identical; the key in it is left out, since it may not even be hashed into a row."""
+    kept = {name: value for name, value in payload.items() if name != "apikey"}
+    return hashlib.sha256(json.dumps(kept).encode()).digest()
+
+
+def _without_keys(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload without the instance's token, without our own secret in `destination`, without media keys."""
+    kept = {name: value for name, value in payload.items() if name not in ("apikey", "destination")}
+    return {name: _without_key_material(value) for name, value in kept.items()}
+
+
+def _without_key_material(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_key_material(v) for k, v in value.items() if k not in KEY_MATERIAL}
+    if isinstance(value, list):
+        return [_without_key_material(item) for item in value]
+    return value
+
+
+def _edit_type(payload: dict[str, Any]) -> object:
+    data = payload.get("data")
+    return data.get("type") if isinstance(data, dict) else None

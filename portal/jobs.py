@@ -1,0 +1,96 @@
+"""What the workers run: each job drains one table for some seconds and enqueues itself again.
+
+RQ decides which process drains; the rows decide what there is to drain. So a job that Redis loses costs nothing
+but the second until the keeper enqueues the next (portal/worker.py).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+import structlog
+
+from portal import queue
+from portal.inbox import relay as inbox
+from portal.outbox import owners
+from portal.outbox.relay import OutboxRelay
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+PAUSE_AFTER_ERROR_S = 1.0
+AppContext = Callable[[], AbstractContextManager[object]]
+
+
+class Workplace:
+    """What outlives a job in this process: the sends in flight, the listener, and the wish to stop."""
+
+    def __init__(self, name: str, app_context: AppContext) -> None:
+        self.name = name
+        self.app_context = app_context
+        self.owner_id: UUID = owners.new_owner()
+        self.stopping = threading.Event()
+        self.is_draining = False
+        self.listener = queue.Listener(name)
+        self.outbox = OutboxRelay(app_context, self.owner_id, on_free=self.listener.noted.set)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.listener.noted.set()
+
+
+_workplace: Workplace | None = None
+
+
+def open_workplace(workplace: Workplace) -> None:
+    """Give this process's jobs the place they work in."""
+    global _workplace
+    _workplace = workplace
+
+
+def drain_inbox() -> None:
+    """Apply stored webhook events until the time is over."""
+    _drain(_here(), _inbox_pause)
+
+
+def drain_outbox() -> None:
+    """Claim and send queued messages, and carry out what was asked of connections, until the time is over."""
+    here = _here()
+    _drain(here, here.outbox.drain)
+
+
+def _here() -> Workplace:
+    if _workplace is None:
+        raise RuntimeError("the portal's jobs run in the portal's own worker processes")
+    return _workplace
+
+
+def _inbox_pause() -> float | None:
+    return 0.0 if inbox.drain() else None
+
+
+def _drain(here: Workplace, step: Callable[[], float | None]) -> None:
+    here.is_draining = True
+    until = time.monotonic() + queue.RELAY_S
+    try:
+        # Without Redis the next job could not be enqueued: this one goes on until Redis is back.
+        while not here.stopping.is_set() and (time.monotonic() < until or not queue.is_reachable()):
+            pause_s = _step(here, step)
+            if pause_s is None or pause_s > 0:
+                here.listener.wait(min(POLL_S, pause_s or POLL_S))
+    finally:
+        here.is_draining = False
+    if not here.stopping.is_set() and queue.relay_queue(here.name).count == 0:
+        queue.enqueue_relay(here.name)
+
+
+def _step(here: Workplace, step: Callable[[], float | None]) -> float | None:
+    try:
+        with here.app_context():
+            return step()
+    except Exception:
+        # The database is away, or one row is broken: the rows are still there, and so is the next round.
+        log.exception("relay round failed", queue=here.name)
+        return PAUSE_AFTER_ERROR_S

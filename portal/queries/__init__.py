@@ -1,0 +1,1 @@
+"""Reads: rows and small records for pages and the API; nothing here writes."""

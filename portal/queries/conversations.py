@@ -1,0 +1,120 @@
+"""The inbox: conversations of a unit and the messages in them, newest first, by keyset."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, tuple_
+
+from portal.db import db
+from portal.models import Contact, Conversation, Message, MessageStatus, Unit
+from portal.tenancy import TenantScope
+
+PAGE = 50
+LONGEST_OPEN_THREAD = 500
+
+
+@dataclass(frozen=True)
+class ConversationRow:
+    """A conversation, the contact in it, the unit it belongs to, and the state of its newest message if we sent it."""
+
+    conversation: Conversation
+    contact: Contact
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the last page ended: the next one holds what is older."""
+
+    at: datetime
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.at.isoformat()}~{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """Raises ValueError."""
+        at, _, id_ = text.partition("~")
+        position = cls(datetime.fromisoformat(at), UUID(id_))
+        if position.at.tzinfo is None:
+            raise ValueError(text)
+        return position
+
+
+def list_conversations(
+    scope: TenantScope, *, unit_id: UUID | None = None, before: Position | None = None, limit: int = PAGE
+) -> list[ConversationRow]:
+    """The newest conversations, of one unit or of all that the scope sees."""
+    statement = _with_contact(scope).where(Conversation.last_message_at.is_not(None))
+    if unit_id is not None:
+        statement = statement.where(Conversation.unit_id == unit_id)
+    if before is not None:
+        statement = statement.where(tuple_(Conversation.last_message_at, Conversation.id) < (before.at, before.id))
+    newest_first = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
+    return [ConversationRow(*row) for row in db.session.execute(newest_first.limit(limit))]
+
+
+def get_conversation(scope: TenantScope, conversation_id: UUID) -> ConversationRow:
+    """Raises NotFound."""
+    scope.get(Conversation, conversation_id)
+    row = db.session.execute(_with_contact(scope).where(Conversation.id == conversation_id)).one()
+    return ConversationRow(*row)
+
+
+def list_messages(
+    scope: TenantScope, conversation_id: UUID, *, before: Position | None = None, limit: int = PAGE
+) -> list[Message]:
+    """The newest messages of a conversation, newest first."""
+    statement = scope.select(Message).where(Message.conversation_id == conversation_id)
+    if before is not None:
+        statement = statement.where(tuple_(Message.occurred_at, Message.id) < (before.at, before.id))
+    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(limit)
+    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))
+
+
+def list_messages_since(
+    scope: TenantScope, conversation_id: UUID, since: Position | None, *, limit: int = LONGEST_OPEN_THREAD
+) -> list[Message]:
+    """What an open thread shows: the messages from that one on, newest first; without one, as a page of them."""
+    if since is None:
+        return list_messages(scope, conversation_id)
+    statement = scope.select(Message).where(
+        Message.conversation_id == conversation_id,
+        tuple_(Message.occurred_at, Message.id) >= (since.at, since.id),
+    )
+    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(limit)
+    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))
+
+
+def get_message(scope: TenantScope, message_id: UUID) -> Message:
+    """The message as it is now. Raises NotFound."""
+    return scope.get(Message, message_id)
+
+
+def find_contact_number(scope: TenantScope, conversation_id: UUID) -> str | None:
+    """The canonical number of the conversation's contact; None for one known by LID only."""
+    row = db.session.execute(_with_contact(scope).where(Conversation.id == conversation_id)).one()
+    number: str | None = row[1].phone
+    return number
+
+
+def count_unread(scope: TenantScope) -> int:
+    """Messages that nobody has looked at, over every unit the scope sees."""
+    total = db.session.scalar(scope.select(Conversation, func.coalesce(func.sum(Conversation.unread), 0)))
+    return int(total or 0)
+
+
+def is_final(message: Message) -> bool:
+    """Whether waiting longer cannot tell more about the sending itself."""
+    return message.status not in (MessageStatus.QUEUED, MessageStatus.SENDING)
+
+
+def _with_contact(scope: TenantScope) -> Select[Any]:
+    return (
+        scope.select(Conversation, Conversation, Contact, Unit)
+        .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
+        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+    )

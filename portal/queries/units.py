@@ -1,0 +1,124 @@
+"""Units with what their list shows beside the name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func
+
+from portal.clock import now
+from portal.db import db
+from portal.errors import NotFound
+from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Unit
+from portal.tenancy import TenantScope
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """A unit, its connection, and its messages: waiting now, and sent or failed today (by the unit's clock)."""
+
+    unit: Unit
+    connection: Connection
+    queued: int
+    sent: int
+    failed: int
+
+
+def list_units(scope: TenantScope, *, slug: str | None = None) -> list[UnitRow]:
+    """Every unit that is not archived, by name; or the one with that slug."""
+    statement = (
+        scope.select(Unit, Unit, Connection)
+        .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
+        .where(Unit.archived_at.is_(None))
+        .order_by(Unit.name)
+    )
+    if slug is not None:
+        statement = statement.where(Unit.slug == slug)
+    rows = db.session.execute(statement).all()
+    queued = _count_by_unit(scope, Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING)))
+    sent = _count_by_unit(scope, Message.sent_at >= _midnight())
+    is_failed = Message.status == MessageStatus.FAILED
+    failed = _count_by_unit(scope, is_failed & (Message.failed_at >= _midnight()))
+    return [
+        UnitRow(unit, connection, queued.get(unit.id, 0), sent.get(unit.id, 0), failed.get(unit.id, 0))
+        for unit, connection in rows
+    ]
+
+
+def list_names(scope: TenantScope) -> list[Unit]:
+    """Every unit that is not archived, by name, without what their list counts."""
+    return list(db.session.scalars(scope.select(Unit).where(Unit.archived_at.is_(None)).order_by(Unit.name)))
+
+
+def get_unit_row(scope: TenantScope, slug: str) -> UnitRow:
+    """The unit with that slug, as the list shows it. Raises NotFound."""
+    rows = list_units(scope, slug=slug)
+    if not rows:
+        raise NotFound("no such unit")
+    return rows[0]
+
+
+def get_unit(scope: TenantScope, slug: str) -> Unit:
+    """The unit with that slug. Raises NotFound."""
+    # PostgreSQL refuses a NUL in any text, and an address may hold one.
+    slug = slug.replace("\x00", "")
+    unit: Unit | None = db.session.scalar(scope.select(Unit).where(Unit.slug == slug, Unit.archived_at.is_(None)))
+    if unit is None:
+        raise NotFound("no such unit")
+    return unit
+
+
+def get_unit_by_id(scope: TenantScope, id_or_slug: str) -> Unit:
+    """The unit with that uuid or slug. Raises NotFound."""
+    try:
+        unit_id = UUID(id_or_slug)
+    except ValueError:
+        return get_unit(scope, id_or_slug)
+    unit = scope.get(Unit, unit_id)
+    if unit.archived_at is not None:
+        raise NotFound("no such unit")
+    return unit
+
+
+def find_only_unit(scope: TenantScope) -> Unit | None:
+    """The one unit the scope sees; None when there are several, or none."""
+    living = scope.select(Unit).where(Unit.archived_at.is_(None)).limit(2)
+    units = list(db.session.scalars(living))
+    return units[0] if len(units) == 1 else None
+
+
+def get_connection(scope: TenantScope, unit_id: UUID) -> Connection:
+    """The unit's connection as it is now. Raises NotFound."""
+    statement = scope.select(Connection).where(Connection.unit_id == unit_id)
+    connection: Connection | None = db.session.scalar(statement.execution_options(populate_existing=True))
+    if connection is None:
+        raise NotFound("no such unit")
+    return connection
+
+
+def get_lane(scope: TenantScope, unit_id: UUID) -> Lane:
+    lane: Lane = db.session.scalars(scope.select(Lane).where(Lane.unit_id == unit_id)).one()
+    return lane
+
+
+def find_scan_link(scope: TenantScope, unit_id: UUID) -> ScanLink | None:
+    """The unit's link that still works."""
+    statement = scope.select(ScanLink).where(
+        ScanLink.unit_id == unit_id, ScanLink.ended_at.is_(None), ScanLink.expires_at > now()
+    )
+    link: ScanLink | None = db.session.scalar(statement)
+    return link
+
+
+def _count_by_unit(scope: TenantScope, condition: ColumnElement[bool]) -> dict[UUID, int]:
+    statement = (
+        scope.select(Message, Message.unit_id, func.count())
+        .join(Unit, (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id))
+        .where(condition)
+        .group_by(Message.unit_id)
+    )
+    return {row[0]: row[1] for row in db.session.execute(statement)}
+
+
+def _midnight() -> ColumnElement[datetime]:
+    return func.date_trunc("day", func.now(), Unit.time_zone)

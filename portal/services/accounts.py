@@ -1,0 +1,246 @@
+"""Who a person is, which tenant they may act for, and the tokens they carry. Finding that out crosses tenants."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from flask_babel import gettext as _
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from portal.clock import now
+from portal.db import atomic, db
+from portal.errors import Invalid, NotFound
+from portal.models import ApiToken, Tenant, TokenKind, Unit, User, UserUnit
+from portal.permissions import Role
+from portal.secrets import fingerprint, new_secret
+from portal.services.units import checked_name, checked_slug
+from portal.tenancy import TenantScope, across_tenants
+
+ACCESS_FOR = timedelta(hours=1)
+REFRESH_FOR = timedelta(days=30)
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 200
+# Checked when the address is unknown, so that the answer takes as long as for a known one.
+_NOBODYS_HASH = generate_password_hash("nobody")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A signed-in person, detached from the database."""
+
+    id: UUID
+    email: str
+    role: Role
+    tenant_id: UUID | None
+    tenant_slug: str | None
+    unit_ids: frozenset[UUID] | None
+    locale: str | None
+
+
+@dataclass(frozen=True)
+class Tokens:
+    access: str
+    refresh: str
+    expires_in_s: int
+
+
+def sign_in(email: str, password: str) -> Account | None:
+    """The account, or None: nobody learns whether the address or the password was wrong."""
+    with across_tenants("the address decides the tenant"):
+        user = db.session.scalar(select(User).where(User.email == _typed(email), User.disabled_at.is_(None)))
+        is_right = check_password_hash(user.password_hash if user else _NOBODYS_HASH, password[:LONGEST_PASSWORD])
+        return _account(user) if user and is_right else None
+
+
+def find_account(user_id: UUID) -> Account | None:
+    with across_tenants("a session holds a user's id only"):
+        user = db.session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
+        return _account(user) if user else None
+
+
+def scope_for(account: Account, tenant_slug: str, *, address: str | None = None) -> TenantScope:
+    """What the account may see of that tenant. Raises NotFound for a stranger, just as for no such tenant."""
+    with across_tenants("the address names the tenant"):
+        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == _typed(tenant_slug)))
+    return _scope(account, tenant_id, address)
+
+
+def scope_for_unit(account: Account, unit_id: UUID, *, address: str | None = None) -> TenantScope:
+    """The scope of the tenant that unit belongs to. Raises NotFound for a stranger."""
+    with across_tenants("an id alone names the unit"):
+        tenant_id = db.session.scalar(select(Unit.tenant_id).where(Unit.id == unit_id))
+    return _scope(account, tenant_id, address)
+
+
+def own_scope(account: Account, *, address: str | None = None) -> TenantScope:
+    """The scope of the account's own tenant. Raises NotFound for a super admin, who has none."""
+    return _scope(account, account.tenant_id, address)
+
+
+def list_tenants() -> list[Tenant]:
+    with across_tenants("the operator's list of tenants"):
+        return list(db.session.scalars(select(Tenant).order_by(Tenant.name)))
+
+
+def find_tenant_name(scope: TenantScope) -> str:
+    with across_tenants("the tenant's name stands on every page of it"):
+        return db.session.scalars(select(Tenant.name).where(Tenant.id == scope.tenant_id)).one()
+
+
+def system_scope(tenant_slug: str) -> TenantScope:
+    """A scope for an operator's command. Raises NotFound."""
+    with across_tenants("a command names the tenant"):
+        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == _typed(tenant_slug)))
+    if tenant_id is None:
+        raise NotFound(_("There is no tenant %(slug)s.", slug=tenant_slug))
+    return TenantScope(tenant_id)
+
+
+def create_tenant(*, name: str, slug: str) -> Tenant:
+    tenant = Tenant(name=checked_name(name), slug=checked_slug(slug))
+    try:
+        with across_tenants("a new tenant is nobody's yet"), atomic():
+            db.session.add(tenant)
+    except IntegrityError as e:
+        raise Invalid({"slug": _("Another tenant already uses this short name.")}) from e
+    return tenant
+
+
+def create_user(
+    *, email: str, role: Role, password: str, tenant_slug: str | None = None, unit_slugs: tuple[str, ...] = ()
+) -> User:
+    """Make a person's account. Raises Invalid, and NotFound for an unknown tenant or unit."""
+    email = email.strip().lower()
+    _check_user(email, role, password, tenant_slug, unit_slugs)
+    user = User(email=email, role=role, password_hash=generate_password_hash(password))
+    try:
+        with across_tenants("an operator makes accounts"), atomic():
+            user.tenant_id = _tenant_id(tenant_slug) if tenant_slug else None
+            db.session.add(user)
+            db.session.flush()
+            for slug in dict.fromkeys(unit_slugs):
+                unit_id = _unit_id(user.tenant_id, slug)
+                db.session.add(UserUnit(tenant_id=user.tenant_id, user_id=user.id, unit_id=unit_id))
+    except IntegrityError as e:
+        raise Invalid({"email": _("This e-mail address already has an account.")}) from e
+    return user
+
+
+def choose_locale(account: Account, locale: str) -> None:
+    """Keep the language the person wants the portal to speak."""
+    with across_tenants("a person's language is theirs, whatever the tenant"), atomic():
+        db.session.execute(update(User).where(User.id == account.id).values(locale=locale))
+
+
+def issue_tokens(account: Account, *, family_id: UUID | None = None) -> Tokens:
+    """A short access token and the refresh token that renews it; both are shown only now."""
+    tokens = Tokens(access=new_secret(), refresh=new_secret(), expires_in_s=int(ACCESS_FOR.total_seconds()))
+    family_id = family_id or uuid7()
+    kinds = ((TokenKind.ACCESS, tokens.access, ACCESS_FOR), (TokenKind.REFRESH, tokens.refresh, REFRESH_FOR))
+    with across_tenants("a token finds its tenant"), atomic():
+        for kind, secret, lifetime in kinds:
+            db.session.add(
+                ApiToken(
+                    tenant_id=account.tenant_id,
+                    user_id=account.id,
+                    kind=kind,
+                    token_hash=fingerprint(secret),
+                    family_id=family_id,
+                    expires_at=now() + lifetime,
+                )
+            )
+    return tokens
+
+
+def account_of_token(access_token: str) -> Account | None:
+    with across_tenants("a token finds its tenant"):
+        token = _find_token(access_token, TokenKind.ACCESS)
+        user = db.session.get(User, token.user_id) if token else None
+        return _account(user) if user and user.disabled_at is None else None
+
+
+def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
+    """Exchange a refresh token, once. A second use means that it was stolen: the whole family ends."""
+    with across_tenants("a token finds its tenant"), atomic():
+        token = _find_token(refresh_token, TokenKind.REFRESH)
+        if token is None:
+            return None
+        unused = update(ApiToken).where(ApiToken.id == token.id, ApiToken.used_at.is_(None))
+        if db.session.scalar(unused.values(used_at=now()).returning(ApiToken.id)) is None:
+            family = update(ApiToken).where(ApiToken.family_id == token.family_id)
+            db.session.execute(family.values(revoked_at=func.now()))
+            return None
+        user_id, family_id = token.user_id, token.family_id
+    account = find_account(user_id)
+    return (account, issue_tokens(account, family_id=family_id)) if account else None
+
+
+def _typed(text: str) -> str:
+    """What somebody typed as an address or a short name; PostgreSQL's text refuses NUL."""
+    return text.replace("\x00", "").strip().lower()
+
+
+def _account(user: User) -> Account:
+    slug = db.session.scalar(select(Tenant.slug).where(Tenant.id == user.tenant_id)) if user.tenant_id else None
+    units = db.session.scalars(select(UserUnit.unit_id).where(UserUnit.user_id == user.id))
+    role = Role(user.role)
+    return Account(
+        id=user.id,
+        email=user.email,
+        role=role,
+        tenant_id=user.tenant_id,
+        tenant_slug=slug,
+        unit_ids=frozenset(units) if role is Role.AGENT else None,
+        locale=user.locale,
+    )
+
+
+def _scope(account: Account, tenant_id: UUID | None, address: str | None) -> TenantScope:
+    is_member = account.tenant_id == tenant_id or account.role is Role.SUPER_ADMIN
+    if tenant_id is None or not is_member:
+        raise NotFound("no such tenant")
+    return TenantScope(
+        tenant_id=tenant_id, user_id=account.id, role=account.role, unit_ids=account.unit_ids, address=address
+    )
+
+
+def _check_user(email: str, role: Role, password: str, tenant_slug: str | None, unit_slugs: tuple[str, ...]) -> None:
+    problems = {}
+    if "@" not in email or len(email) > 254:
+        problems["email"] = _("Give an e-mail address, such as name@company.com.")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        problems["password"] = _("Choose a password of at least %(shortest)s characters.", shortest=SHORTEST_PASSWORD)
+    if (role is Role.SUPER_ADMIN) == bool(tenant_slug):
+        problems["tenant"] = _("A super admin belongs to no tenant; everybody else to exactly one.")
+    if unit_slugs and role is not Role.AGENT:
+        problems["unit"] = _("Only agents are limited to units.")
+    if problems:
+        raise Invalid(problems)
+
+
+def _tenant_id(slug: str) -> UUID:
+    tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == slug))
+    if tenant_id is None:
+        raise NotFound(_("There is no tenant %(slug)s.", slug=slug))
+    return tenant_id
+
+
+def _unit_id(tenant_id: UUID | None, slug: str) -> UUID:
+    unit_id = db.session.scalar(select(Unit.id).where(Unit.tenant_id == tenant_id, Unit.slug == slug))
+    if unit_id is None:
+        raise NotFound(_("There is no unit %(slug)s.", slug=slug))
+    return unit_id
+
+
+def _find_token(secret: str, kind: TokenKind) -> ApiToken | None:
+    return db.session.scalar(
+        select(ApiToken).where(
+            ApiToken.token_hash == fingerprint(secret),
+            ApiToken.kind == kind,
+            ApiToken.expires_at > now(),
+            ApiToken.revoked_at.is_(None),
+        )
+    )

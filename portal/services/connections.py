@@ -1,0 +1,192 @@
+"""What people ask of a unit's connection. Pages only note the wish; a worker carries it out at Evolution."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from flask_babel import gettext as _
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import select
+
+from portal import phone, queue
+from portal.clock import now
+from portal.db import atomic, db, on_commit
+from portal.errors import Conflict, Invalid, NotFound
+from portal.extensions import parts
+from portal.models import Connection, ConnectionAction, ConnectionStatus, Lane, ScanLink, StatusReason, Unit
+from portal.secrets import fingerprint, new_secret
+from portal.services import audit
+from portal.tenancy import TenantScope, across_tenants
+
+# Evolution retries a webhook for up to 24 minutes (contract §10.2) with the name and secret it began with.
+PREVIOUS_INSTANCE_ACCEPTED_FOR = timedelta(minutes=30)
+SCAN_LINK_LIFETIME = timedelta(hours=2)
+# Evolution renews a code after 45 s (contract §12); older than this it was not renewed.
+QR_CODE_LIFETIME = timedelta(seconds=60)
+
+
+def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = "") -> Connection:
+    """Ask for a QR code, and for a pairing code as well when a number is given.
+
+    A second call while a code is on its way changes nothing. Raises Invalid for an impossible number and
+    Conflict when the unit is connected already.
+    """
+    number = _checked_pairing_number(pairing_number)
+    with atomic():
+        connection = lock_connection(scope, unit_id)
+        if connection.status == ConnectionStatus.CONNECTED:
+            raise Conflict(_("This unit is connected already. Disconnect it first to link another number."))
+        if not _is_under_way(connection, number):
+            _begin_instance(connection, number)
+            _request(scope, connection, ConnectionAction.CONNECT)
+    return connection
+
+
+def request_disconnect(scope: TenantScope, unit_id: UUID) -> None:
+    """Unlink the number; the unit stays configured. Raises Conflict when nothing is linked."""
+    with atomic():
+        connection = lock_connection(scope, unit_id)
+        if connection.status in (ConnectionStatus.NOT_CONFIGURED, ConnectionStatus.DISCONNECTED):
+            raise Conflict(_("This unit is not connected."))
+        _request(scope, connection, ConnectionAction.DISCONNECT)
+
+
+def request_restart(scope: TenantScope, unit_id: UUID) -> None:
+    """Let Evolution close and reopen the connection; the number stays linked. Raises Conflict when none is."""
+    with atomic():
+        connection = lock_connection(scope, unit_id)
+        if connection.status not in (ConnectionStatus.CONNECTED, ConnectionStatus.CONNECTING):
+            raise Conflict(_("Only a linked number can be restarted. Connect the unit first."))
+        _request(scope, connection, ConnectionAction.RESTART)
+
+
+def request_delete(scope: TenantScope, unit_id: UUID) -> None:
+    """Remove the connection at Evolution altogether. Raises Conflict when there is none."""
+    with atomic():
+        connection = lock_connection(scope, unit_id)
+        if connection.instance_name is None:
+            raise Conflict(_("This unit has no connection to delete."))
+        _request(scope, connection, ConnectionAction.DELETE)
+
+
+def create_scan_link(scope: TenantScope, unit_id: UUID) -> str:
+    """A fresh link's token; the unit's earlier links end."""
+    with atomic():
+        unit = scope.get(Unit, unit_id)
+        _end_links(scope, unit.id)
+        link = scope.add(ScanLink(unit_id=unit.id, expires_at=now() + SCAN_LINK_LIFETIME))
+        db.session.flush()
+        audit.record(scope, "scan_link.created", ("unit", unit.id))
+    return scan_token(link.id)
+
+
+def end_scan_link(scope: TenantScope, unit_id: UUID) -> None:
+    """Revoke the unit's scan link."""
+    with atomic():
+        unit = scope.get(Unit, unit_id)
+        _end_links(scope, unit.id)
+        audit.record(scope, "scan_link.revoked", ("unit", unit.id))
+
+
+def open_scan_link(token: str, *, address: str | None = None) -> tuple[TenantScope, ScanLink]:
+    """The scope of that one unit, and the link. Raises NotFound for a forged, expired or revoked one."""
+    try:
+        link_id = UUID(_signer().loads(token))
+    except (BadSignature, ValueError, TypeError) as e:
+        raise NotFound("no such scan link") from e
+    with across_tenants("the link alone names the unit"):
+        link = db.session.scalar(select(ScanLink).where(ScanLink.id == link_id, ScanLink.expires_at > now()))
+    if link is None or (link.ended_at is not None and not link.ended_by_connecting):
+        raise NotFound("no such scan link")
+    return TenantScope(tenant_id=link.tenant_id, unit_ids=frozenset({link.unit_id}), address=address), link
+
+
+def scan_token(link_id: UUID) -> str:
+    return _signer().dumps(str(link_id))
+
+
+def lock_connection(scope: TenantScope, unit_id: UUID) -> Connection:
+    """The unit's connection, held until the transaction ends. Raises NotFound."""
+    statement = scope.select(Connection).where(Connection.unit_id == unit_id).with_for_update()
+    connection: Connection | None = db.session.scalar(statement.execution_options(populate_existing=True))
+    if connection is None:
+        raise NotFound("no such unit")
+    return connection
+
+
+def set_status(connection: Connection, status: ConnectionStatus, reason: StatusReason | None) -> None:
+    """Move the connection, stamp the time, and open or close the unit's lane with it."""
+    was_connected = connection.status == ConnectionStatus.CONNECTED
+    connection.status, connection.status_reason = status, reason
+    if status == ConnectionStatus.CONNECTED:
+        connection.connected_at = connection.connected_at if was_connected else now()
+        connection.disconnected_at = None
+    elif was_connected:
+        connection.disconnected_at = now()
+    if status != ConnectionStatus.QR:
+        connection.qr_code = connection.pairing_code = None
+    _set_lane_open(connection, status == ConnectionStatus.CONNECTED)
+
+
+def _set_lane_open(connection: Connection, is_open: bool) -> None:
+    scope = TenantScope(connection.tenant_id)
+    changes: dict[str, object] = {"is_open": is_open}
+    if is_open:
+        changes |= {"away_count": 0, "away_reason": None, "next_send_at": now()}
+    statement = scope.update(Lane).where(Lane.unit_id == connection.unit_id, Lane.is_open.is_not(is_open))
+    db.session.execute(statement.values(changes))
+    if is_open:
+        on_commit(queue.wake_outbox)
+
+
+def _checked_pairing_number(number: str) -> str | None:
+    if not number.strip():
+        return None
+    try:
+        return phone.canonical(number)
+    except phone.NotAPhone as e:
+        message = _("This is not a telephone number. Write it with country and area code, such as +55 11 99999-0001.")
+        raise Invalid({"pairing_number": message}) from e
+
+
+def _is_under_way(connection: Connection, number: str | None) -> bool:
+    if connection.pairing_number != number:
+        return False
+    if connection.action == ConnectionAction.CONNECT:
+        return True
+    updated_at = connection.qr_updated_at
+    is_fresh = updated_at is not None and now() - updated_at < QR_CODE_LIFETIME
+    return connection.status == ConnectionStatus.QR and is_fresh
+
+
+def _begin_instance(connection: Connection, pairing_number: str | None) -> None:
+    # A new name for every pairing: 2.3.1 to 2.3.6 stay deaf after a logout, and a name that is being deleted
+    # still answers for a while (contract §12, §16).
+    if connection.instance_made_at is not None:
+        connection.previous_instance_name = connection.instance_name
+        connection.previous_webhook_secret_hash = connection.webhook_secret_hash
+        connection.previous_accepted_until = now() + PREVIOUS_INSTANCE_ACCEPTED_FOR
+    secret = new_secret()
+    connection.instance_name = f"unit_{uuid4()}"
+    connection.instance_made_at = None
+    connection.webhook_secret_hash = fingerprint(secret)
+    connection.webhook_secret_encrypted = parts.vault.encrypt(secret)
+    connection.pairing_number = pairing_number
+    connection.state_told_at = connection.qr_updated_at = None
+    connection.qr_count = 0
+    set_status(connection, ConnectionStatus.CONNECTING, StatusReason.INITIALIZING)
+
+
+def _request(scope: TenantScope, connection: Connection, action: ConnectionAction) -> None:
+    connection.action, connection.action_requested_at = action, now()
+    connection.action_attempts, connection.action_relay_id = 0, None
+    audit.record(scope, f"connection.{action}", ("unit", connection.unit_id), before={"status": connection.status})
+    on_commit(queue.wake_outbox)
+
+
+def _end_links(scope: TenantScope, unit_id: UUID) -> None:
+    living = scope.update(ScanLink).where(ScanLink.unit_id == unit_id, ScanLink.ended_at.is_(None))
+    db.session.execute(living.values(ended_at=now()))
+
+
+def _signer() -> URLSafeSerializer:
+    return URLSafeSerializer(parts.config.secret_key, salt="scan-link")

@@ -1,0 +1,126 @@
+"""The ladder: how far an outbound message is known to have come. Receipts only ever move it up."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_
+
+from portal.db import db
+from portal.models import Conversation, Direction, EarlyReceipt, Message, MessageStatus, Unit
+from portal.tenancy import TenantScope
+
+SERVER_ACK = "SERVER_ACK"
+DELIVERY_ACK = "DELIVERY_ACK"
+READ = "READ"
+PLAYED = "PLAYED"
+ERROR = "ERROR"
+# What a receipt makes of a message, and which rung that is (contract §11.6). A failure is final unless the
+# message turns out to have arrived.
+RUNGS = {
+    SERVER_ACK: MessageStatus.SENT,
+    ERROR: MessageStatus.FAILED,
+    DELIVERY_ACK: MessageStatus.DELIVERED,
+    READ: MessageStatus.READ,
+    PLAYED: MessageStatus.READ,
+}
+RANK = {
+    MessageStatus.QUEUED: 0,
+    MessageStatus.SENDING: 1,
+    MessageStatus.UNCONFIRMED: 1,
+    MessageStatus.CANCELLED: 1,
+    MessageStatus.SENT: 2,
+    MessageStatus.FAILED: 3,
+    MessageStatus.DELIVERED: 4,
+    MessageStatus.READ: 5,
+}
+
+
+def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -> bool:
+    """Hold the unit until the transaction ends, so that a receipt and the answer to its send cannot miss each other.
+
+    False when `skip_locked` and somebody else holds it.
+    """
+    statement = scope.select(Unit, Unit.id).where(Unit.id == unit_id)
+    return db.session.scalar(statement.with_for_update(key_share=True, skip_locked=skip_locked)) is not None
+
+
+def apply_receipt(scope: TenantScope, unit_id: UUID, external_id: str, receipt: str, at: datetime) -> None:
+    """Move the message up; a receipt whose message is not there yet is kept for it. The unit must be locked."""
+    message = find_by_external_id(scope, unit_id, external_id)
+    if message is not None:
+        climb(scope, message, receipt, at)
+        return
+    row = {"unit_id": unit_id, "external_id": external_id, "receipt": receipt, "received_at": at}
+    db.session.execute(scope.insert(EarlyReceipt, [row]).on_conflict_do_nothing())
+
+
+def find_by_external_id(scope: TenantScope, unit_id: UUID, external_id: str) -> Message | None:
+    statement = scope.select(Message).where(Message.unit_id == unit_id, Message.external_id == external_id)
+    message: Message | None = db.session.scalar(statement.with_for_update())
+    return message
+
+
+def confirm_sent(scope: TenantScope, message: Message, *, external_id: str, at: datetime) -> None:
+    """Evolution has the message under this id: hand it the receipts that came before. The unit must be locked."""
+    other = find_by_external_id(scope, message.unit_id, external_id)
+    if other is not None and other.id != message.id:
+        _absorb(message, other)
+    message.external_id = external_id
+    message.sent_at = message.sent_at or at
+    if RANK[MessageStatus(message.status)] < RANK[MessageStatus.SENT]:
+        message.status = MessageStatus.SENT
+        message.error_code = message.error_details = None
+    db.session.flush()
+    early = scope.delete(EarlyReceipt).where(
+        EarlyReceipt.unit_id == message.unit_id, EarlyReceipt.external_id == external_id
+    )
+    for receipt, received_at in db.session.execute(early.returning(EarlyReceipt.receipt, EarlyReceipt.received_at)):
+        climb(scope, message, receipt, received_at)
+
+
+def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
+    """One rung up, or nothing. Each rung's own time is kept even when the rungs come in the wrong order."""
+    if message.direction == Direction.INBOUND:
+        _read_elsewhere(scope, message, receipt, at)
+        return
+    rung = RUNGS[receipt]
+    if rung == MessageStatus.FAILED:
+        _fail(message, at)
+        return
+    message.accepted_at = message.accepted_at or at
+    message.sent_at = message.sent_at or at
+    if rung in (MessageStatus.DELIVERED, MessageStatus.READ):
+        message.delivered_at = message.delivered_at or at
+    if rung == MessageStatus.READ:
+        message.read_at = message.read_at or at
+    if RANK[rung] > RANK[MessageStatus(message.status)]:
+        message.status = rung
+        message.error_code = message.error_details = message.failed_at = None
+
+
+def _fail(message: Message, at: datetime) -> None:
+    if RANK[MessageStatus(message.status)] < RANK[MessageStatus.FAILED]:
+        message.status, message.failed_at = MessageStatus.FAILED, at
+        message.error_code = "refused_by_whatsapp"
+
+
+def _read_elsewhere(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
+    """The owner read a customer's message on the phone: it is not waiting here either."""
+    if receipt not in (READ, PLAYED) or message.read_at is not None:
+        return
+    message.read_at = at
+    seen = scope.update(Conversation).where(
+        Conversation.id == message.conversation_id,
+        or_(Conversation.last_message_at.is_(None), Conversation.last_message_at <= message.occurred_at),
+    )
+    db.session.execute(seen.values(unread=0))
+
+
+def _absorb(message: Message, other: Message) -> None:
+    """An echo made a row of its own before the answer to the send came: it is the same message."""
+    for column in ("accepted_at", "delivered_at", "read_at"):
+        setattr(message, column, getattr(message, column) or getattr(other, column))
+    if RANK[MessageStatus(other.status)] > RANK[MessageStatus(message.status)]:
+        message.status = other.status
+    db.session.delete(other)
+    db.session.flush()
