@@ -1,0 +1,6 @@
+"""Pages, the JSON API and the webhook door: parse, call one service or query, answer."""
+
+from portal.web.language import choose_locale, choose_time_zone
+from portal.web.registry import register
+
+__all__ = ["choose_locale", "choose_time_zone", "register"]

@@ -1,0 +1,77 @@
+"""Who may call a view: every endpoint says `@requires(…)`, `@signed_in` or `@public`, and a test holds that."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from flask import g, request
+from flask_babel import gettext as _
+from flask_login import UserMixin, current_user, login_required
+
+from portal.errors import Forbidden
+from portal.extensions import login
+from portal.permissions import Permission, allows
+from portal.services import accounts
+from portal.services.accounts import Account
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """What Flask-Login keeps of the person; the session cookie holds the id only."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def get_id(self) -> str:
+        return str(self.account.id)
+
+
+@login.user_loader  # type: ignore[untyped-decorator]
+def load_user(user_id: str) -> SignedIn | None:
+    try:
+        account = accounts.find_account(UUID(user_id))
+    except ValueError:
+        return None
+    return SignedIn(account) if account else None
+
+
+def public(view: Callable[P, R]) -> Callable[P, R]:
+    """Anybody may call this, or it checks a secret of its own."""
+    view.access = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def signed_in(view: Callable[P, R]) -> Callable[P, R]:
+    """Any person with an account may call this."""
+    guarded: Callable[P, R] = login_required(view)
+    guarded.access = "signed_in"  # type: ignore[attr-defined]
+    return guarded
+
+
+def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Only people whose role has this permission, in the tenant that the address names."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not allows(current_account().role, permission):
+                raise Forbidden(_("Your role does not allow this. Ask an administrator of your company."))
+            return view(*args, **kwargs)
+
+        guarded.access = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def current_account() -> Account:
+    """The person behind the request: by bearer token on the API, by session cookie on pages."""
+    account: Account = g.get("account") or current_user.account
+    return account
+
+
+def remote_address() -> str | None:
+    return request.remote_addr

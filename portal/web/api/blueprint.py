@@ -1,0 +1,117 @@
+"""A blueprint whose calls say everything at once: who may call, what goes in, and what comes out."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from flask import Request, Response
+from flask_smorest import Blueprint
+from marshmallow import EXCLUDE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from portal.errors import Invalid
+from portal.extensions import csrf, limiter
+from portal.web.api.access import open_scope, take_unit, token_key
+from portal.web.api.answers import refusal
+
+View = TypeVar("View", bound=Callable[..., Any])
+# Twice what integrators are promised, so that two clocks' minutes never cut into the promise.
+LIMIT = "1200/minute"
+# What services call by another name than the calls do.
+FIELD_NAMES = {"text": "message", "pairing_number": "pairingNumber"}
+
+
+class JsonParser(FlaskParser):
+    """Reads JSON objects; what a schema does not name is ignored, what it refuses is said field by field."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "json": EXCLUDE, "query": EXCLUDE}
+
+    def load_json(self, req: Request, schema: Schema) -> dict[str, object]:
+        body = req.get_data(cache=True)
+        if not body:
+            return {}
+        if not req.is_json:
+            raise UnsupportedMediaType
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError) as e:
+            raise BadRequest from e
+        if not isinstance(value, dict):
+            raise BadRequest
+        return value
+
+    def handle_error(
+        self,
+        error: ValidationError,
+        req: Request,
+        schema: Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
+    ) -> NoReturn:
+        by_location: dict[str, dict[str, object]] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise Invalid({name: _sentence(said) for fields in by_location.values() for name, said in fields.items()})
+
+
+class ApiBlueprint(Blueprint):  # type: ignore[misc]
+    """Calls of the JSON API. Unless `is_open`, each needs a bearer token, which opens the scope in `g.scope`."""
+
+    ARGUMENTS_PARSER = JsonParser()
+
+    def __init__(self, name: str, *, url_prefix: str = "", is_open: bool = False, description: str = "") -> None:
+        super().__init__(f"api_{name}", __name__, url_prefix=url_prefix, description=description)
+        self.is_open = is_open
+        self.register_error_handler(Invalid, _invalid)
+        # No cookie is read here, so there is nothing that a foreign page could misuse.
+        csrf.exempt(self)
+        if not is_open:
+            limiter.shared_limit(LIMIT, scope="api", key_func=token_key)(self)
+            self.url_value_preprocessor(take_unit)
+            self.before_request(open_scope)
+
+    def call(
+        self,
+        method: str,
+        rule: str,
+        *,
+        access: Callable[[Any], Any],
+        answer: type[Schema] | Schema,
+        status: int = 200,
+        also: tuple[int, ...] = (),
+        body: type[Schema] | None = None,
+        query: type[Schema] | None = None,
+    ) -> Callable[[View], View]:
+        """Register a view under this method and address, in Flask and in the OpenAPI description.
+
+        `access` is `public` or `requires(…)`; `also` are other statuses that the same answer comes with.
+        """
+
+        def register(view: View) -> View:
+            guarded = self.response(status, answer)(view)
+            for other in also:
+                guarded = self.alt_response(other, schema=answer, success=True)(guarded)
+            if query is not None:
+                guarded = self.arguments(query, location="query")(guarded)
+            if body is not None:
+                guarded = self.arguments(body)(guarded)
+            if self.is_open:
+                guarded = self.doc(security=[])(guarded)
+            self.add_url_rule(rule, view_func=access(guarded), methods=[method])
+            return view
+
+        return register
+
+
+def _invalid(error: Invalid) -> Response:
+    details = {FIELD_NAMES.get(name, name): sentence for name, sentence in error.fields.items()}
+    return refusal(422, error.code, error.message, details=details)
+
+
+def _sentence(said: object) -> str:
+    """The first thing that is said about a field, however deep."""
+    if isinstance(said, Mapping):
+        return _sentence(next(iter(said.values()), ""))
+    if isinstance(said, list):
+        return _sentence(said[0] if said else "")
+    return str(said)

@@ -1,0 +1,154 @@
+"""A unit's connection to WhatsApp: connect, look, show the QR code, disconnect."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import g
+from flask_babel import gettext as _
+
+from portal.clock import now
+from portal.models import Connection, ConnectionStatus, StatusReason
+from portal.permissions import Permission
+from portal.queries import units
+from portal.services import connections
+from portal.web.access import requires
+from portal.web.api.answers import refuse
+from portal.web.api.blueprint import ApiBlueprint
+from portal.web.api.qr import png_address
+from portal.web.api.schemas import (
+    ConnectAnswer,
+    ConnectBody,
+    DoneAnswer,
+    QrCodeAnswer,
+    StatusAnswer,
+    shown_phone,
+)
+from portal.web.api.waiting import LONGEST_WAIT_S, WaitingRoom
+
+bp = ApiBlueprint("connections", url_prefix="/units/<unit_id>/whatsapp", description="WhatsApp connections")
+waiting_for_code = WaitingRoom(seats=4)
+UNDER_WAY = (StatusReason.INITIALIZING, StatusReason.RESTARTING, StatusReason.WAITING_SCAN)
+# Nothing but a new code helps here, and asking for one harms nobody.
+RUN_OUT = (StatusReason.QR_EXPIRED, StatusReason.WAITING_SCAN)
+
+
+@bp.call(
+    "POST",
+    "/connect",
+    access=requires(Permission.CONNECT),
+    body=ConnectBody,
+    answer=ConnectAnswer,
+    status=201,
+    also=(202,),
+)
+def connect(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    connections.request_connect(g.scope, g.unit_id, pairing_number=body["pairing_number"])
+    connection = _wait_for_code()
+    _refuse_when_it_failed(connection)
+    state = {**_code(connection), "id": connection.id}
+    return {"success": True, "connection": state}, 202 if _is_waiting(connection) else 201
+
+
+@bp.call("GET", "/status", access=requires(Permission.VIEW_UNITS), answer=StatusAnswer)
+def status() -> dict[str, Any]:
+    connection = units.get_connection(g.scope, g.unit_id)
+    return {
+        **_code(connection),
+        "id": connection.id,
+        "phone": shown_phone(connection.phone),
+        "provider": connection.provider,
+        "connected_at": connection.connected_at,
+        "disconnected_at": connection.disconnected_at,
+        "last_update": _last_update(connection),
+    }
+
+
+@bp.call("GET", "/qrcode", access=requires(Permission.CONNECT), answer=QrCodeAnswer, also=(202,))
+def qrcode() -> tuple[dict[str, Any], int]:
+    _renew_code(units.get_connection(g.scope, g.unit_id))
+    connection = _wait_for_code()
+    _refuse_when_it_failed(connection)
+    _refuse_when_connected(connection)
+    return _code(connection), 202 if _is_waiting(connection) else 200
+
+
+@bp.call("DELETE", "/disconnect", access=requires(Permission.CONNECT), answer=DoneAnswer)
+def disconnect() -> dict[str, Any]:
+    connections.request_disconnect(g.scope, g.unit_id)
+    return {"success": True}
+
+
+def _renew_code(connection: Connection) -> None:
+    """Ask for a new code when the last one ran out; refuse when nobody asked for one."""
+    _refuse_when_connected(connection)
+    if _has_run_out(connection):
+        connections.request_connect(g.scope, g.unit_id)
+    elif not _has_code(connection) and not _is_waiting(connection):
+        refuse(404, "no_qr_code", _("There is no QR code. Ask for one with connect."))
+
+
+def _wait_for_code() -> Connection:
+    scope, unit_id = g.scope, g.unit_id
+    return waiting_for_code.wait(
+        lambda: units.get_connection(scope, unit_id), lambda row: not _is_waiting(row), at_most_s=LONGEST_WAIT_S
+    )
+
+
+def _code(connection: Connection) -> dict[str, Any]:
+    """The state, with the code while it can be scanned and for those who may connect: a code links any phone."""
+    is_shown = _has_code(connection) and g.scope.allows(Permission.CONNECT)
+    return {
+        "status": connection.status,
+        "reason": connection.status_reason,
+        "qr_code": png_address(connection.qr_code) if is_shown and connection.qr_code else None,
+        "pairing_code": connection.pairing_code if is_shown else None,
+        "qr_updated_at": connection.qr_updated_at,
+    }
+
+
+def _has_code(connection: Connection) -> bool:
+    return connection.status == ConnectionStatus.QR and bool(connection.qr_code) and not _is_old(connection)
+
+
+def _is_old(connection: Connection) -> bool:
+    updated_at = connection.qr_updated_at
+    return updated_at is None or now() - updated_at >= connections.QR_CODE_LIFETIME
+
+
+def _is_waiting(connection: Connection) -> bool:
+    """Whether a code may still come: it was asked for, and neither came nor failed."""
+    is_under_way = connection.status in (ConnectionStatus.CONNECTING, ConnectionStatus.QR)
+    return is_under_way and connection.status_reason in UNDER_WAY and not _has_code(connection)
+
+
+def _has_run_out(connection: Connection) -> bool:
+    return connection.status_reason in RUN_OUT and not _has_code(connection)
+
+
+def _last_update(connection: Connection) -> datetime:
+    times = (
+        connection.created_at,
+        connection.last_event_at,
+        connection.action_requested_at,
+        connection.qr_updated_at,
+        connection.connected_at,
+        connection.disconnected_at,
+    )
+    return max(at for at in times if at is not None)
+
+
+def _refuse_when_connected(connection: Connection) -> None:
+    if connection.status == ConnectionStatus.CONNECTED:
+        refuse(409, "conflict", _("This unit is connected already. Disconnect it first to link another number."))
+
+
+def _refuse_when_it_failed(connection: Connection) -> None:
+    sentences = {
+        StatusReason.CONNECTION_ERROR: _("Evolution could not start the connection. Try again in a minute."),
+        StatusReason.EVOLUTION_UNREACHABLE: _("The Evolution server does not answer. Try again in a minute."),
+        StatusReason.EVOLUTION_KEY_REFUSED: _("The Evolution server refuses our key. An operator has to correct it."),
+        StatusReason.EVOLUTION_NOT_LICENSED: _("The Evolution server has no licence. An operator has to activate it."),
+    }
+    reason = connection.status_reason
+    if reason is not None and reason in sentences:
+        refuse(503, str(reason), sentences[StatusReason(reason)])

@@ -1,0 +1,57 @@
+"""Fields that the schemas share: names as JSON writes them, text that can be stored, times with their zone."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_babel import lazy_gettext
+from marshmallow import Schema, fields
+
+from portal.queries.conversations import Position
+
+
+class CamelSchema(Schema):
+    """`clientMessageId` outside, `client_message_id` inside."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        first, *others = (field_obj.data_key or field_name).split("_")
+        field_obj.data_key = first + "".join(word.title() for word in others)
+
+
+class PlainText(fields.String):
+    """Text that can be stored and sent: no NUL, and no half of a surrogate pair, which JSON allows."""
+
+    default_error_messages = {
+        "required": lazy_gettext("This field is missing."),
+        "null": lazy_gettext("This field is missing."),
+        "invalid": lazy_gettext("Give this as text."),
+        "broken": lazy_gettext("This text holds half a character. Do not cut inside an emoji."),
+    }
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs).replace("\x00", "")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise self.make_error("broken")
+        return text
+
+
+class Instant(fields.DateTime):
+    """An instant in ISO 8601, in UTC."""
+
+    def _serialize(self, value: datetime | None, *args: Any, **kwargs: Any) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat()
+
+
+class Cursor(fields.Field[Position]):
+    """What `next` said, opaque and safe in an address."""
+
+    default_error_messages = {"cursor": lazy_gettext("Give the value of next as it came.")}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return Position.parse(base64.urlsafe_b64decode(str(value).encode("ascii")).decode())
+        except ValueError as e:
+            raise self.make_error("cursor") from e
+
+    def _serialize(self, value: Position | None, *args: Any, **kwargs: Any) -> str | None:
+        return None if value is None else base64.urlsafe_b64encode(str(value).encode()).decode()

@@ -1,0 +1,98 @@
+"""Every refusal becomes one answer here: a page for people, an envelope for programs."""
+
+import structlog
+from flask import Flask, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from portal.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+
+log = structlog.get_logger(__name__)
+
+STATUS: dict[type[DomainError], int] = {NotFound: 404, Forbidden: 403, Conflict: 409, Invalid: 422}
+JSON_PATHS = (
+    "/admin/",
+    "/api/",
+    "/units/",
+    "/messages",
+    "/conversations/",
+    "/webhooks/",
+    "/health",
+    "/ready",
+    "/openapi",
+)
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def wants_json() -> bool:
+    if request.path.startswith(JSON_PATHS):
+        return True
+    accepted = request.accept_mimetypes
+    return accepted.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def envelope(code: str, message: str, **details: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, **details}}
+
+
+def _domain_error(error: DomainError) -> ResponseReturnValue:
+    details = {"details": error.fields} if isinstance(error, Invalid) else {}
+    message = _("There is nothing here, or not for you.") if isinstance(error, NotFound) else error.message
+    return _answer(STATUS[type(error)], error.code, message, **details)
+
+
+def _csrf_error(error: CSRFError) -> ResponseReturnValue:
+    return _answer(400, "form_expired", _("This form is too old. Reload the page and send it again."))
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if 300 <= status < 400:
+        return error.get_response()
+    body, answered = _answer(status, CODES.get(status, "error"), _sentence(status))
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
+    return body, answered, kept
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.exception("request failed", method=request.method, endpoint=request.endpoint)
+    return _answer(500, "internal_error", _sentence(500))
+
+
+def _answer(status: int, code: str, message: str, **details: object) -> tuple[Response | str, int]:
+    if wants_json():
+        return jsonify(envelope(code, message, **details)), status
+    return render_template("errors/error.html", status=status, message=message), status
+
+
+def _sentence(status: int) -> str:
+    sentences = {
+        400: _("The request could not be understood. Go back and try again."),
+        401: _("Sign in first."),
+        403: _("You may not do this."),
+        404: _("There is nothing here, or not for you."),
+        405: _("This address does not take that kind of request."),
+        413: _("That is too large. Send less at once."),
+        415: _("Send this as JSON."),
+        429: _("Too many attempts. Wait a minute, then try again."),
+    }
+    return str(sentences.get(status, _("Something went wrong on our side. It was noted; try again in a moment.")))

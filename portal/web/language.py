@@ -1,0 +1,25 @@
+"""Which language and time zone this request speaks."""
+
+from flask import g, request, session
+from flask_login import current_user
+
+LOCALES = ("pt_BR", "en")
+
+
+def choose_locale() -> str:
+    """The person's choice, else the one made on this browser, else the browser's own, else Portuguese."""
+    for choice in (_account_locale(), session.get("locale")):
+        if choice in LOCALES:
+            return str(choice)
+    best = request.accept_languages.best_match(["pt-BR", "pt", "en"], default="pt-BR")
+    return "en" if best == "en" else "pt_BR"
+
+
+def choose_time_zone() -> str:
+    """The zone of the unit the page is about."""
+    return str(g.get("time_zone", "America/Sao_Paulo"))
+
+
+def _account_locale() -> str | None:
+    account = g.get("account") or getattr(current_user, "account", None)
+    return account.locale if account is not None else None

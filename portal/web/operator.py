@@ -1,0 +1,26 @@
+"""What the people see who run the portal for every tenant."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal.extensions import login
+from portal.permissions import Permission
+from portal.services import accounts
+from portal.web.access import requires
+
+bp = Blueprint("operator", __name__, url_prefix="/operator")
+
+
+@bp.before_request
+def refuse_strangers() -> ResponseReturnValue | None:
+    if current_user.is_authenticated:
+        return None
+    refused: ResponseReturnValue = login.unauthorized()
+    return refused
+
+
+@bp.get("/")
+@requires(Permission.OPERATE)
+def index() -> str:
+    return render_template("operator/index.html", tenants=accounts.list_tenants())

@@ -1,0 +1,103 @@
+"""The panel of the connect page and of the scan page: one state at a time, one next step."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from portal.clock import now
+from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason, Unit
+from portal.web import qr, words
+
+# Evolution renews a code after 45 s (contract §12).
+CODE_RENEWED_AFTER = timedelta(seconds=45)
+WAITING = (ConnectionStatus.QR, ConnectionStatus.CONNECTING)
+BROKEN = (
+    StatusReason.QR_EXPIRED,
+    StatusReason.LOGGED_OUT,
+    StatusReason.CONNECTION_ERROR,
+    StatusReason.NUMBER_BANNED,
+    StatusReason.EVOLUTION_UNREACHABLE,
+    StatusReason.EVOLUTION_KEY_REFUSED,
+    StatusReason.EVOLUTION_NOT_LICENSED,
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the panel shows. `seconds_left` counts to the code's renewal; a stale code waits for its successor."""
+
+    unit: Unit
+    connection: Connection
+    state: words.State
+    url: str
+    is_for_phone_owner: bool
+    is_final: bool
+    qr_image: str | None
+    seconds_left: int
+    is_stale: bool
+    pairing_code: tuple[str, str] | None
+    synchronising_s: int
+
+    @property
+    def is_connected(self) -> bool:
+        return self.is_final and self.connection.status == ConnectionStatus.CONNECTED
+
+    @property
+    def can_start(self) -> bool:
+        return self.is_final and not self.is_connected
+
+    @property
+    def is_retry(self) -> bool:
+        return self.connection.status_reason is not None
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """All that changes what is seen; the page itself counts the seconds down."""
+        connection = self.connection
+        return (
+            connection.status,
+            connection.status_reason,
+            connection.action,
+            connection.qr_code,
+            connection.pairing_code,
+            connection.profile_name,
+            connection.phone,
+            self.is_stale,
+        )
+
+
+def make_panel(unit: Unit, connection: Connection, *, url: str, is_for_phone_owner: bool = False) -> Panel:
+    """Look at the connection through the eyes of whoever holds the phone."""
+    has_code = is_under_way(connection) and connection.qr_code is not None
+    return Panel(
+        unit=unit,
+        connection=connection,
+        state=words.connection_state(connection),
+        url=url,
+        is_for_phone_owner=is_for_phone_owner,
+        is_final=not is_under_way(connection),
+        qr_image=qr.svg_uri(connection.qr_code) if has_code and connection.qr_code else None,
+        seconds_left=_seconds_until(_renewed_at(connection)),
+        is_stale=has_code and _seconds_until(_renewed_at(connection)) == 0,
+        pairing_code=_in_two_groups(connection.pairing_code) if has_code else None,
+        synchronising_s=_seconds_until(connection.synchronising_until),
+    )
+
+
+def is_under_way(connection: Connection) -> bool:
+    """Whether looking again soon will show something else."""
+    # A check is the portal's own question about a number that stays as it is.
+    if connection.action not in (None, ConnectionAction.CHECK):
+        return True
+    return connection.status in WAITING and connection.status_reason not in BROKEN
+
+
+def _renewed_at(connection: Connection) -> datetime | None:
+    return connection.qr_updated_at + CODE_RENEWED_AFTER if connection.qr_updated_at else None
+
+
+def _seconds_until(instant: datetime | None) -> int:
+    return max(0, round((instant - now()).total_seconds())) if instant else 0
+
+
+def _in_two_groups(code: str | None) -> tuple[str, str] | None:
+    return (code[: len(code) // 2], code[len(code) // 2 :]) if code else None

@@ -1,0 +1,42 @@
+"""Every blueprint of the portal, hung in its place."""
+
+from flask import Blueprint, Flask
+
+from portal.web import (
+    api,
+    assets,
+    auth,
+    connections,
+    conversations,
+    errors,
+    formats,
+    headers,
+    operator,
+    scan,
+    tenant,
+    units,
+    webhooks,
+)
+
+NOUNS_OF_A_TENANT = (units.bp, connections.bp, conversations.bp)
+
+
+def register(app: Flask) -> None:
+    """Wire error pages, headers, the words templates use, and all routes."""
+    errors.register(app)
+    headers.register(app)
+    formats.register(app)
+    assets.register(app)
+    auth.register(app)
+    app.register_blueprint(_tenant_pages())
+    for blueprint in (scan.bp, operator.bp, webhooks.bp):
+        app.register_blueprint(blueprint)
+    api.register(app)
+
+
+def _tenant_pages() -> Blueprint:
+    """The parent checks who may enter, so that no page of a tenant can be reached without a scope."""
+    pages = tenant.make_blueprint()
+    for blueprint in NOUNS_OF_A_TENANT:
+        pages.register_blueprint(blueprint)
+    return pages

@@ -1,0 +1,118 @@
+"""Units: the list with live states, one unit's page, create, rename, archive."""
+
+from flask import Blueprint, g, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from werkzeug import Response
+from wtforms import StringField
+
+from portal.errors import Invalid
+from portal.models import Unit
+from portal.permissions import Permission
+from portal.queries import units as queries
+from portal.services import connections, units
+from portal.web.access import requires
+from portal.web.forms import show_problems
+from portal.web.render import render_news
+
+bp = Blueprint("units", __name__)
+
+
+class UnitForm(FlaskForm):  # type: ignore[misc]
+    name = StringField(_("Name"), description=_("What your people call this branch."))
+    slug = StringField(_("Short name"), description=_("Small letters, digits and hyphens; it stands in addresses."))
+
+
+class RenameForm(FlaskForm):  # type: ignore[misc]
+    name = StringField(_("Name"))
+
+
+@bp.get("/")
+@requires(Permission.VIEW_UNITS)
+def index() -> ResponseReturnValue:
+    rows = queries.list_units(g.scope)
+    news = [row_news(row) for row in rows]
+    return render_news("units/index.html", fragment="units/_list.html", news=news, rows=rows)
+
+
+@bp.get("/new-unit")
+@requires(Permission.MANAGE_UNITS)
+def new() -> str:
+    return render_template("units/new.html", form=UnitForm())
+
+
+@bp.post("/units")
+@requires(Permission.MANAGE_UNITS)
+def create() -> ResponseReturnValue:
+    form = UnitForm()
+    try:
+        unit = units.create_unit(g.scope, name=form.name.data or "", slug=form.slug.data or "")
+    except Invalid as e:
+        show_problems(form, e)
+        return render_template("units/new.html", form=form), 422
+    return _to_unit(unit.slug)
+
+
+@bp.get("/units/<unit_slug>")
+@requires(Permission.VIEW_UNITS)
+def show(unit_slug: str) -> ResponseReturnValue:
+    row = queries.get_unit_row(g.scope, unit_slug)
+    g.time_zone = row.unit.time_zone
+    link = queries.find_scan_link(g.scope, row.unit.id) if g.scope.allows(Permission.CONNECT) else None
+    return render_news(
+        "units/show.html",
+        fragment="units/_status.html",
+        news=row_news(row),
+        row=row,
+        unit=row.unit,
+        scan_link=link,
+        scan_url=url_for("scan.show", token=connections.scan_token(link.id), _external=True) if link else None,
+    )
+
+
+@bp.get("/units/<unit_slug>/rename")
+@requires(Permission.MANAGE_UNITS)
+def rename(unit_slug: str) -> str:
+    unit = queries.get_unit(g.scope, unit_slug)
+    return _rename_page(unit, RenameForm(obj=unit))
+
+
+@bp.post("/units/<unit_slug>/rename")
+@requires(Permission.MANAGE_UNITS)
+def save_name(unit_slug: str) -> ResponseReturnValue:
+    unit, form = queries.get_unit(g.scope, unit_slug), RenameForm()
+    try:
+        units.rename_unit(g.scope, unit.id, name=form.name.data or "")
+    except Invalid as e:
+        show_problems(form, e)
+        return _rename_page(unit, form), 422
+    return _to_unit(unit_slug)
+
+
+@bp.get("/units/<unit_slug>/archive")
+@requires(Permission.MANAGE_UNITS)
+def confirm_archive(unit_slug: str) -> str:
+    return render_template("units/archive.html", unit=queries.get_unit(g.scope, unit_slug))
+
+
+@bp.post("/units/<unit_slug>/archive")
+@requires(Permission.MANAGE_UNITS)
+def archive(unit_slug: str) -> ResponseReturnValue:
+    units.archive_unit(g.scope, queries.get_unit(g.scope, unit_slug).id)
+    return redirect(url_for(".index"), code=303)
+
+
+def row_news(row: queries.UnitRow) -> tuple[object, ...]:
+    """All that the state of a unit shows."""
+    connection = row.connection
+    state = (connection.status, connection.status_reason, connection.action, connection.phone, connection.profile_name)
+    return (row.unit.id, row.unit.name, state, connection.connected_at, row.queued, row.sent, row.failed)
+
+
+def _rename_page(unit: Unit, form: RenameForm) -> str:
+    return render_template("units/rename.html", unit=unit, form=form)
+
+
+def _to_unit(slug: str) -> Response:
+    return redirect(url_for(".show", unit_slug=slug), code=303)

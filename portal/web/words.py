@@ -1,0 +1,186 @@
+"""States in the words of the people who look at them: what it is, what it means, what to do next."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flask_babel import lazy_gettext as _
+
+from portal.models import Connection, ConnectionAction, ConnectionStatus, Message, MessageStatus, StatusReason
+
+
+class Tone(StrEnum):
+    """How a state is coloured; the words always say it too."""
+
+    CALM = "calm"
+    BUSY = "busy"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state in words: a title, one sentence, one next step."""
+
+    title: str
+    sentence: str
+    step: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How far a message came: the name of its icon, and the words for it."""
+
+    name: str
+    label: str
+    detail: str = ""
+
+
+BY_ACTION = {
+    ConnectionAction.CONNECT: State(
+        _("Preparing the code"),
+        _("Evolution is making a QR code; it usually takes a few seconds."),
+        _("Open WhatsApp on the phone meanwhile."),
+        Tone.BUSY,
+    ),
+    ConnectionAction.DISCONNECT: State(
+        _("Disconnecting"), _("The number is being unlinked."), _("Wait a moment."), Tone.BUSY
+    ),
+    ConnectionAction.RESTART: State(
+        _("Restarting"),
+        _("The connection is being closed and opened again; the number stays linked."),
+        _("Wait a moment."),
+        Tone.BUSY,
+    ),
+    ConnectionAction.DELETE: State(
+        _("Deleting the connection"), _("The connection is being removed at Evolution."), _("Wait a moment."), Tone.BUSY
+    ),
+}
+
+BY_REASON = {
+    StatusReason.INITIALIZING: BY_ACTION[ConnectionAction.CONNECT],
+    StatusReason.WAITING_SCAN: State(
+        _("Waiting for the phone"),
+        _("The QR code is ready."),
+        _("Scan it with the phone of this unit."),
+        Tone.BUSY,
+    ),
+    StatusReason.QR_EXPIRED: State(
+        _("The code ran out"),
+        _("Nobody scanned it in time. This is normal."),
+        _("Take the phone in hand, then generate a new code."),
+        Tone.WARNING,
+    ),
+    StatusReason.SCAN_COMPLETED: State(
+        _("Connected"), _("Messages come in and go out."), _("You can write to customers now."), Tone.GOOD
+    ),
+    StatusReason.RESTARTING: BY_ACTION[ConnectionAction.RESTART],
+    StatusReason.LOGGED_OUT: State(
+        _("Unlinked"),
+        _("The number was unlinked, here or in the phone's list of linked devices."),
+        _("Connect it again with a new QR code."),
+        Tone.WARNING,
+    ),
+    StatusReason.CONNECTION_LOST: State(
+        _("Connection lost"),
+        _("Evolution lost its connection to WhatsApp; it normally comes back by itself."),
+        _("Check that the phone is on and online. If this stays, restart or connect again."),
+        Tone.WARNING,
+    ),
+    StatusReason.CONNECTION_ERROR: State(
+        _("WhatsApp refused the connection"),
+        _("Evolution could not link this number."),
+        _("Wait a minute, then generate a new code."),
+        Tone.BAD,
+    ),
+    StatusReason.NUMBER_BANNED: State(
+        _("WhatsApp blocked this number"),
+        _("WhatsApp no longer lets this number send messages."),
+        _("Open WhatsApp on the phone: it says why and how to ask for a review."),
+        Tone.BAD,
+    ),
+    StatusReason.EVOLUTION_UNREACHABLE: State(
+        _("Evolution cannot be reached"),
+        _("The Evolution server does not answer, so there is no code to show."),
+        _("Check that the server is running and that its address is right, then try again."),
+        Tone.BAD,
+    ),
+    StatusReason.EVOLUTION_KEY_REFUSED: State(
+        _("Evolution refused the key"),
+        _("The Evolution server answers, but does not accept this portal's key."),
+        _("Ask whoever runs the portal to correct EVOLUTION_API_KEY, then try again."),
+        Tone.BAD,
+    ),
+    StatusReason.EVOLUTION_NOT_LICENSED: State(
+        _("Evolution is not licensed"),
+        _("The Evolution server says that its licence is not active."),
+        _("Ask whoever runs the server to activate the licence, then try again."),
+        Tone.BAD,
+    ),
+}
+
+BY_STATUS = {
+    ConnectionStatus.NOT_CONFIGURED: State(
+        _("Not connected yet"),
+        _("No phone has been linked to this unit."),
+        _("Take the phone of this unit in hand and show the QR code."),
+        Tone.CALM,
+    ),
+    ConnectionStatus.QR: BY_REASON[StatusReason.WAITING_SCAN],
+    ConnectionStatus.CONNECTING: State(
+        _("Connecting"), _("Evolution is opening the connection to WhatsApp."), _("Wait a moment."), Tone.BUSY
+    ),
+    ConnectionStatus.CONNECTED: BY_REASON[StatusReason.SCAN_COMPLETED],
+    ConnectionStatus.DISCONNECTED: State(
+        _("Disconnected"),
+        _("The number is not linked at the moment."),
+        _("Connect it again with a new QR code."),
+        Tone.WARNING,
+    ),
+}
+
+RUNGS = {
+    MessageStatus.QUEUED: Rung("queued", _("Waiting to be sent")),
+    MessageStatus.SENDING: Rung("sending", _("Being sent")),
+    MessageStatus.SENT: Rung("sent", _("Handed to Evolution")),
+    MessageStatus.DELIVERED: Rung("delivered", _("Delivered")),
+    MessageStatus.READ: Rung("read", _("Read")),
+    MessageStatus.UNCONFIRMED: Rung(
+        "unconfirmed",
+        _("Not known"),
+        _("We do not know whether it was sent. It is not sent again by itself, so that nobody gets it twice."),
+    ),
+    MessageStatus.CANCELLED: Rung("cancelled", _("Cancelled")),
+    MessageStatus.RECEIVED: Rung("received", _("Received")),
+}
+ACCEPTED = Rung("accepted", _("Accepted by WhatsApp"))
+
+FAILURES = {
+    "not_on_whatsapp": _("This number is not on WhatsApp. Check it and send again."),
+    "expired": _("It waited too long for the unit to connect, so it was not sent any more."),
+    "invalid_request": _("Evolution refused the message as it is."),
+    "timed_out": _("WhatsApp did not answer in time, several times over."),
+    "not_connected": _("The number was not connected."),
+}
+UNKNOWN_FAILURE = _("Evolution could not send it.")
+
+
+def connection_state(connection: Connection) -> State:
+    """What a unit's connection is doing: what somebody asked for comes before what it was."""
+    # A check is the portal's own question: nobody waits for it.
+    if connection.action in BY_ACTION:
+        return BY_ACTION[ConnectionAction(connection.action)]
+    if connection.status == ConnectionStatus.CONNECTED:
+        return BY_STATUS[ConnectionStatus.CONNECTED]
+    reason = connection.status_reason
+    return BY_REASON[StatusReason(reason)] if reason else BY_STATUS[ConnectionStatus(connection.status)]
+
+
+def rung(message: Message) -> Rung:
+    """How far the message came. `accepted` lies between handed over and delivered and has a time only."""
+    if message.status == MessageStatus.FAILED:
+        return Rung("failed", _("Not sent"), FAILURES.get(message.error_code or "", UNKNOWN_FAILURE))
+    if message.status == MessageStatus.SENT and message.accepted_at is not None:
+        return ACCEPTED
+    return RUNGS[MessageStatus(message.status)]
