@@ -1,0 +1,152 @@
+"""Real servers, one schema built by the migrations, and a fresh look at it for every test.
+
+An ordinary test runs in one transaction that is rolled back, its commits included. A test marked `commits` really
+commits, for what needs several connections (relays, threads, SKIP LOCKED): its tables are emptied afterwards.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import MetaData, text
+from sqlalchemy.engine import Engine
+
+from local.services import Services
+from portal.app import create_app
+from portal.config import Config
+from portal.db import db
+from portal.extensions import parts
+
+SETTINGS = {
+    "SECRET_KEY": "a-secret-for-tests-only-of-32-characters-and-more",
+    "BASE_URL": "http://portal.test",
+    "EVOLUTION_API_URL": "http://evolution.test",
+    "EVOLUTION_API_KEY": "a-key-for-tests-only",
+    "PORTAL_ENV": "development",
+}
+
+
+@pytest.fixture(scope="session")
+def worker_name(request: pytest.FixtureRequest) -> str:
+    """Tell the processes of pytest-xdist apart, and two runs on the same server."""
+    return f"{getattr(request.config, 'workerinput', {}).get('workerid', 'main')}_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def services(worker_name: str) -> Iterator[Services]:
+    """PostgreSQL and Redis: the ones named by TEST_DATABASE_URL and TEST_REDIS_URL, else embedded ones."""
+    named = {name: os.environ.get(f"TEST_{name}", "") for name in ("DATABASE_URL", "REDIS_URL")}
+    named["REDIS_URL"] = _own_redis(named["REDIS_URL"], worker_name)
+    prefer = "any" if all(named.values()) else "wheels"
+    # Not pytest's own folder: as root that is closed to the user who runs PostgreSQL.
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        Path(folder).chmod(0o755)
+        with Services(Path(folder) / "instance", prefer=prefer, durable=False, env=named) as services:
+            yield services
+
+
+@pytest.fixture(scope="session")
+def schema(services: Services, worker_name: str) -> Iterator[str]:
+    """The name of a database that the migrations built and nobody writes to: the template of the others."""
+    name = f"portal_test_{worker_name}_schema"
+    services.drop_database(name)
+    app = create_app(make_config(services.create_database(name), services.redis_url))
+    migrated = app.test_cli_runner().invoke(args=["db", "upgrade"])
+    assert migrated.exit_code == 0, migrated.output
+    # A template may have no connections.
+    with app.app_context():
+        db.engine.dispose()
+    yield name
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def app(services: Services, schema: str, worker_name: str) -> Iterator[Flask]:
+    """The portal on a database of its own."""
+    name = f"portal_test_{worker_name}"
+    services.drop_database(name)
+    app = create_app(make_config(services.create_database(name, template=schema), services.redis_url))
+    app.testing = True
+    app.config["WTF_CSRF_ENABLED"] = False
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+    services.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave the database as it was. Tests of the machine's side, which never ask for the app, go without."""
+    if not _touches_portal(request):
+        yield
+        return
+    app = request.getfixturevalue("app")
+    with app.app_context():
+        guard = _emptied_afterwards if request.node.get_closest_marker("commits") else _rolled_back
+        yield from guard()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def redis_server(app: Flask) -> Iterator["redis.Redis"]:
+    """The portal's Redis, empty before and after."""
+    parts.redis.flushdb()
+    yield parts.redis
+    parts.redis.flushdb()
+
+
+def make_config(database_url: str, redis_url: str, **changes: str) -> Config:
+    """The settings of a test portal."""
+    return Config.load({**SETTINGS, "DATABASE_URL": database_url, "REDIS_URL": redis_url, **changes})
+
+
+def _own_redis(url: str, worker_name: str) -> str:
+    """Give each process of pytest-xdist a database of its own: tests empty it."""
+    number = re.match(r"gw(\d+)", worker_name)
+    server, _, database = url.rpartition("/")
+    if number is None or not database.isdigit():
+        return url
+    return f"{server}/{(int(database) + int(number[1])) % 16}"
+
+
+def _touches_portal(request: pytest.FixtureRequest) -> bool:
+    """Whether the test may reach the database: those of `local/` and of the source tree may not."""
+    folder = request.path.relative_to(Path(__file__).parent).parts[0]
+    return folder != "local" or "app" in request.fixturenames
+
+
+def _rolled_back() -> Iterator[None]:
+    with db.engine.connect() as connection:
+        outer = connection.begin()
+        engine = db.engines[None]
+        # The engine is swapped, not the session: every session of the app joins the transaction.
+        db.engines[None] = connection  # type: ignore[assignment]
+        db.session.configure(join_transaction_mode="create_savepoint")
+        yield
+        db.session.remove()
+        db.engines[None] = engine
+        outer.rollback()
+
+
+def _emptied_afterwards() -> Iterator[None]:
+    yield
+    db.session.remove()
+    _empty(db.engine)
+
+
+def _empty(engine: Engine) -> None:
+    found = MetaData()
+    found.reflect(engine)
+    names = ", ".join(table.name for table in found.sorted_tables if table.name != "alembic_version")
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))

@@ -1,0 +1,176 @@
+"""Rows for tests, with everything that the test does not care about filled in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert
+
+from portal.clock import now
+from portal.db import atomic, db
+from portal.extensions import parts
+from portal.models import (
+    Connection,
+    ConnectionStatus,
+    Conversation,
+    Direction,
+    EarlyReceipt,
+    Message,
+    MessageKind,
+    MessageStatus,
+    StatusReason,
+    Unit,
+    User,
+    WebhookEvent,
+)
+from portal.permissions import Role
+from portal.secrets import fingerprint
+from portal.services import accounts, connections, conversations, units
+from portal.services.connections import lock_connection, set_status
+from portal.tenancy import TenantScope, across_tenants, acting_for
+
+PASSWORD = "correct horse battery"
+SECRET = "a-webhook-secret-of-tests"
+
+
+def make_tenant(slug: str = "acme") -> TenantScope:
+    tenant = accounts.create_tenant(name=slug.title(), slug=slug)
+    return TenantScope(tenant.id)
+
+
+def make_unit(scope: TenantScope, slug: str = "centro") -> Unit:
+    with acting_for(scope):
+        return units.create_unit(scope, name=slug.title(), slug=slug)
+
+
+def make_user(
+    email: str = "ana@acme.test",
+    *,
+    role: Role = Role.TENANT_ADMIN,
+    tenant: str | None = "acme",
+    unit_slugs: tuple[str, ...] = (),
+) -> User:
+    return accounts.create_user(
+        email=email, role=role, password=PASSWORD, tenant_slug=tenant, unit_slugs=unit_slugs
+    )
+
+
+def make_connected_unit(
+    scope: TenantScope, slug: str = "centro", *, phone: str = "5511999990001", instance_name: str | None = None
+) -> Unit:
+    """A unit whose number is linked, under the webhook secret `SECRET`, on the default Evolution server."""
+    from portal.outbox import servers
+
+    unit = make_unit(scope, slug)
+    servers.sync_default()
+    server_id = servers.default_server_id()
+    with acting_for(scope), atomic():
+        connection = lock_connection(scope, unit.id)
+        connection.instance_name = instance_name or f"unit_{uuid4()}"
+        connection.instance_made_at = now()
+        connection.webhook_secret_hash = fingerprint(SECRET)
+        connection.webhook_secret_encrypted = parts.vault.encrypt(SECRET)
+        connection.evolution_server_id = server_id
+        connection.phone, connection.profile_name = phone, "Loja"
+        set_status(connection, ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
+    return unit
+
+
+def make_conversation(
+    scope: TenantScope, unit: Unit, *, phone: str = "5511999990002", name: str | None = "Maria"
+) -> Conversation:
+    with acting_for(scope), atomic():
+        contact_id = conversations.find_or_add_contact(scope, phone=phone, name=name)
+        conversation_id = conversations.find_or_open_conversation(scope, unit.id, contact_id)
+        return scope.get(Conversation, conversation_id)
+
+
+def make_message(
+    scope: TenantScope,
+    conversation: Conversation,
+    *,
+    body: str = "Bom dia",
+    direction: Direction = Direction.INBOUND,
+    status: MessageStatus | None = None,
+    at: datetime | None = None,
+    external_id: str | None = None,
+    **columns: object,
+) -> Message:
+    is_inbound = direction == Direction.INBOUND
+    at = at or now()
+    with acting_for(scope), atomic():
+        message = scope.add(
+            Message(
+                unit_id=conversation.unit_id,
+                conversation_id=conversation.id,
+                direction=direction,
+                kind=MessageKind.TEXT,
+                body=body,
+                status=status or (MessageStatus.RECEIVED if is_inbound else MessageStatus.SENT),
+                occurred_at=at,
+                external_id=external_id or f"3A{uuid4().hex[:18].upper()}",
+                **columns,
+            )
+        )
+        conversations.note_last_message(
+            scope, conversation.id, body=body, at=at, direction=direction, unread=int(is_inbound)
+        )
+    return message
+
+
+def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
+    with acting_for(scope):
+        return db.session.scalars(
+            scope.select(Connection)
+            .where(Connection.unit_id == unit_id)
+            .execution_options(populate_existing=True)
+        ).one()
+
+
+@dataclass(frozen=True)
+class Company:
+    """A tenant with a row in every table: a connected unit, its people and their tokens, a thread, a scan link."""
+
+    slug: str
+    scope: TenantScope
+    unit: Unit
+    admin: User
+    agent: User
+    conversation: Conversation
+    message: Message
+    scan_token: str
+
+
+def make_company(slug: str = "acme") -> Company:
+    scope = make_tenant(slug)
+    unit = make_connected_unit(scope)
+    conversation = make_conversation(scope, unit)
+    with acting_for(scope):
+        scan_token = connections.create_scan_link(scope, unit.id)
+    _make_leftovers(scope, unit)
+    return Company(
+        slug=slug,
+        scope=scope,
+        unit=unit,
+        admin=make_user(f"admin@{slug}.test", tenant=slug),
+        agent=make_user(f"agent@{slug}.test", role=Role.AGENT, tenant=slug, unit_slugs=(unit.slug,)),
+        conversation=conversation,
+        message=make_message(scope, conversation),
+        scan_token=scan_token,
+    )
+
+
+def make_token(user: User) -> str:
+    """An access token of the API for that person."""
+    account = accounts.find_account(user.id)
+    assert account is not None
+    return accounts.issue_tokens(account).access
+
+
+def _make_leftovers(scope: TenantScope, unit: Unit) -> None:
+    """What only Evolution's webhooks leave behind: an event, and a receipt that came too early."""
+    event = {"instance_name": f"unit_{uuid4()}", "event": "messages.upsert", "body_hash": uuid4().bytes, "body": "{}"}
+    with across_tenants("a webhook finds its tenant"), atomic():
+        db.session.execute(insert(WebhookEvent).values(tenant_id=scope.tenant_id, unit_id=unit.id, **event))
+    with acting_for(scope), atomic():
+        scope.add(EarlyReceipt(unit_id=unit.id, external_id="3A0", receipt="READ", received_at=now()))
