@@ -28,9 +28,10 @@ class RedisServer:
         self._is_durable = is_durable
         self._password = secrets.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers; where it was before, so that its clients find it again."""
         program = _choose(wheels_only=self._wheels_only)
         # The two cannot read each other's files, so each has its own.
         self._data = self._folder / ("valkey" if "valkey" in program.name else "redis")
@@ -38,10 +39,12 @@ class RedisServer:
         self._clear_leftovers()
         # Somebody may take the free port before the server does.
         for _ in range(ATTEMPTS):
+            self._port = self._port or free_port()
             self._launch(program)
             if self._answers():
                 return
             self.stop()
+            self._port = 0
         raise LocalError(f"{program.name} did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
 
     def stop(self) -> None:
@@ -73,7 +76,6 @@ class RedisServer:
         return Path(process.cwd()) == self._data.resolve()
 
     def _launch(self, program: Path) -> None:
-        self._port = free_port()
         with self._log.open("wb") as log:
             self._process = start([program, "-"], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         # Settings go in by the pipe: on the command line everybody could read the password.

@@ -1,7 +1,6 @@
 """`python -m local.run`: the whole portal on one machine, with a simulated Evolution API beside it."""
 
 import argparse
-import http.client
 import os
 import sys
 import time
@@ -9,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import programs
 from local.instance import Instance
 from local.lock import FolderInUse
 from local.people import PEOPLE
 from local.processes import LocalError, is_port_free
+from local.programs import HOST, ROOT
 from local.services import Services
 from local.supervisor import StopRequests, Supervisor
 
-ROOT = Path(__file__).resolve().parent.parent
-HOST = "127.0.0.1"
 WEB_PORT = 8000
 EVOLUTION_PORT = 8081
 PORTS_TO_TRY = 50
@@ -68,9 +67,9 @@ def _run(instance: Instance, services: Services, supervisor: Supervisor) -> None
     env = _environment(instance, services, addresses)
     if addresses.evolution_port is not None:
         _start_evolution(instance, supervisor, env, addresses.evolution_port)
-    supervisor.finish("setup", [sys.executable, "-m", "local.demo", str(instance.folder)], env)
-    supervisor.start("web", [sys.executable, "-m", "gunicorn", f"--bind={HOST}:{addresses.web_port}", "wsgi:app"], env)
-    supervisor.start("worker", [sys.executable, "-m", "portal.worker"], env)
+    supervisor.finish("setup", programs.setup(instance.folder), env)
+    supervisor.start("web", programs.web(addresses.web_port), env)
+    supervisor.start("worker", programs.worker(), env)
     _await_answer(supervisor, addresses.web_port, "/health")
     if addresses.evolution_port is not None:
         _await_answer(supervisor, addresses.evolution_port, "/simulator/instances")
@@ -108,45 +107,25 @@ def _next_free(first: int, *, taken: int | None = None) -> int:
 
 
 def _environment(instance: Instance, services: Services, addresses: Addresses) -> dict[str, str]:
-    kept = {name: os.environ.get(name) or instance.secret(name) for name in ("SECRET_KEY", "EVOLUTION_API_KEY")}
-    return {
-        **os.environ,
-        **services.environment,
-        **kept,
-        "PORTAL_ENV": "development",
-        "PORT": str(addresses.web_port),
-        "BASE_URL": addresses.web_url,
-        "EVOLUTION_API_URL": addresses.evolution_url,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": str(ROOT),
-    }
+    settings = programs.settings(
+        instance, os.environ, web_port=addresses.web_port, evolution_url=addresses.evolution_url
+    )
+    return {**os.environ, **services.environment, **settings}
 
 
 def _start_evolution(instance: Instance, supervisor: Supervisor, env: Mapping[str, str], port: int) -> None:
-    where = ["--host", HOST, "--port", str(port), "--state", str(instance.folder / "evolution.json")]
-    # One word: a random key may begin with a hyphen.
-    key = [f"--api-key={env['EVOLUTION_API_KEY']}"]
-    supervisor.start("evolution", [sys.executable, "-m", "local.evolution", *where, *key], env)
+    state_file = instance.folder / "evolution.json"
+    command = programs.evolution(port, api_key=env["EVOLUTION_API_KEY"], state_file=state_file)
+    supervisor.start("evolution", command, env)
 
 
 def _await_answer(supervisor: Supervisor, port: int, path: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(port, path):
+    while not programs.answers(port, path):
         supervisor.require_all()
         if time.monotonic() > deadline:
             raise LocalError(f"http://{HOST}:{port}{path} did not answer within {START_TIMEOUT_S} s.")
         time.sleep(0.1)
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _summary(instance: Instance, services: Services, addresses: Addresses) -> str:

@@ -13,6 +13,7 @@ from portal.extensions import babel, bootstrap, csrf, htmx, init_parts, limiter,
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_PAGE_REQUEST = 1024 * 1024
+DATABASE_CONNECT_TIMEOUT_S = 5
 SIGNED_IN_FOR = timedelta(days=14)
 
 
@@ -44,6 +45,7 @@ def _flask_settings(config: Config) -> dict[str, object]:
             "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 30,
+            "connect_args": {"connect_timeout": DATABASE_CONNECT_TIMEOUT_S},
             "hide_parameters": True,
         },
         "MAX_CONTENT_LENGTH": LARGEST_PAGE_REQUEST,

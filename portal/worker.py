@@ -137,6 +137,7 @@ def work(app: Flask, config: Config, name: str) -> int:
     jobs.open_workplace(workplace)
     with app.app_context():
         db.engine.dispose(close=False)
+    threading.Thread(target=_meet_server, args=(app,), name="meet-server", daemon=True).start()
     threading.Thread(target=_keep, args=(app, workplace, os.getppid()), name="keeper", daemon=True).start()
     worker = RelayWorker([name], connection=parts.redis, serializer=JSONSerializer, log_job_description=False)
     worker.workplace = workplace
@@ -151,14 +152,10 @@ def work(app: Flask, config: Config, name: str) -> int:
 
 def _keep(app: Flask, workplace: Workplace, parent_pid: int) -> None:
     """Show every second that this process lives, and see to it that a relay is at work in it."""
-    is_server_known = False
     while True:
         try:
             with app.app_context():
                 owners.beat(workplace.owner_id, workplace.name)
-                if not is_server_known:
-                    servers.sync_default()
-                    is_server_known = True
             _see_to_relay(workplace)
         except Exception:
             log.exception("keeper round failed", queue=workplace.name)
@@ -166,6 +163,19 @@ def _keep(app: Flask, workplace: Workplace, parent_pid: int) -> None:
             # The parent was killed: without it nobody would stop or restart this process.
             os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(KEEPER_S)
+
+
+def _meet_server(app: Flask) -> None:
+    """Note the default Evolution server and learn its version, as soon as the database lets us."""
+    while True:
+        try:
+            with app.app_context():
+                servers.sync_default()
+                servers.read_version(servers.default_server_id())
+                return
+        except Exception:
+            log.exception("default Evolution server not noted")
+            time.sleep(KEEPER_S)
 
 
 def _see_to_relay(workplace: Workplace) -> None:

@@ -7,7 +7,7 @@ commits, for what needs several connections (relays, threads, SKIP LOCKED): its 
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ SETTINGS = {
     "EVOLUTION_API_KEY": "a-key-for-tests-only",
     "PORTAL_ENV": "development",
 }
+# These look at programs from the outside.
+OUTSIDE_THE_APP = ("local", "browser", "chaos")
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +107,21 @@ def redis_server(app: Flask) -> Iterator["redis.Redis"]:
     parts.redis.flushdb()
 
 
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Note a figure in one line, which the end of the run shows."""
+    return lambda line: record_property("measured", line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for status in ("passed", "failed") for report in terminalreporter.getreports(status)]
+    lines = [value for report in reports for name, value in report.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+    for line in dict.fromkeys(lines):
+        terminalreporter.write_line(line)
+
+
 def make_config(database_url: str, redis_url: str, **changes: str) -> Config:
     """The settings of a test portal."""
     return Config.load({**SETTINGS, "DATABASE_URL": database_url, "REDIS_URL": redis_url, **changes})
@@ -120,9 +137,9 @@ def _own_redis(url: str, worker_name: str) -> str:
 
 
 def _touches_portal(request: pytest.FixtureRequest) -> bool:
-    """Whether the test may reach the database: those of `local/` and of the source tree may not."""
+    """Whether the test may reach the database: those of the machine's side and of running portals may not."""
     folder = request.path.relative_to(Path(__file__).parent).parts[0]
-    return folder != "local" or "app" in request.fixturenames
+    return folder not in OUTSIDE_THE_APP or "app" in request.fixturenames
 
 
 def _rolled_back() -> Iterator[None]:

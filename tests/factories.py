@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert
+from werkzeug.security import generate_password_hash
 
 from portal.clock import now
 from portal.db import atomic, db
@@ -21,6 +23,7 @@ from portal.models import (
     StatusReason,
     Unit,
     User,
+    UserUnit,
     WebhookEvent,
 )
 from portal.permissions import Role
@@ -50,9 +53,7 @@ def make_user(
     tenant: str | None = "acme",
     unit_slugs: tuple[str, ...] = (),
 ) -> User:
-    return accounts.create_user(
-        email=email, role=role, password=PASSWORD, tenant_slug=tenant, unit_slugs=unit_slugs
-    )
+    return accounts.create_user(email=email, role=role, password=PASSWORD, tenant_slug=tenant, unit_slugs=unit_slugs)
 
 
 def make_connected_unit(
@@ -121,15 +122,13 @@ def make_message(
 def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
     with acting_for(scope):
         return db.session.scalars(
-            scope.select(Connection)
-            .where(Connection.unit_id == unit_id)
-            .execution_options(populate_existing=True)
+            scope.select(Connection).where(Connection.unit_id == unit_id).execution_options(populate_existing=True)
         ).one()
 
 
 @dataclass(frozen=True)
 class Company:
-    """A tenant with a row in every table: a connected unit, its people and their tokens, a thread, a scan link."""
+    """A tenant with a row in every table: a connected unit, its people, a token of the admin, a thread, a scan link."""
 
     slug: str
     scope: TenantScope
@@ -139,24 +138,27 @@ class Company:
     conversation: Conversation
     message: Message
     scan_token: str
+    token: str
 
 
-def make_company(slug: str = "acme") -> Company:
+def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
     scope = make_tenant(slug)
-    unit = make_connected_unit(scope)
+    unit = make_connected_unit(scope, unit_slug)
     conversation = make_conversation(scope, unit)
     with acting_for(scope):
         scan_token = connections.create_scan_link(scope, unit.id)
     _make_leftovers(scope, unit)
+    admin = _make_person(f"admin@{slug}.test", scope, Role.TENANT_ADMIN)
     return Company(
         slug=slug,
         scope=scope,
         unit=unit,
-        admin=make_user(f"admin@{slug}.test", tenant=slug),
-        agent=make_user(f"agent@{slug}.test", role=Role.AGENT, tenant=slug, unit_slugs=(unit.slug,)),
+        admin=admin,
+        agent=_make_person(f"agent@{slug}.test", scope, Role.AGENT, unit),
         conversation=conversation,
         message=make_message(scope, conversation),
         scan_token=scan_token,
+        token=make_token(admin),
     )
 
 
@@ -165,6 +167,22 @@ def make_token(user: User) -> str:
     account = accounts.find_account(user.id)
     assert account is not None
     return accounts.issue_tokens(account).access
+
+
+def _make_person(email: str, scope: TenantScope, role: Role, *in_units: Unit) -> User:
+    """As `make_user`, but with a hash that was made once: making one takes long, on purpose."""
+    with across_tenants("an operator makes accounts"), atomic():
+        user = User(email=email, tenant_id=scope.tenant_id, role=role, password_hash=_hash_of_password())
+        db.session.add(user)
+        db.session.flush()
+        for unit in in_units:
+            db.session.add(UserUnit(tenant_id=scope.tenant_id, user_id=user.id, unit_id=unit.id))
+    return user
+
+
+@cache
+def _hash_of_password() -> str:
+    return generate_password_hash(PASSWORD)
 
 
 def _make_leftovers(scope: TenantScope, unit: Unit) -> None:

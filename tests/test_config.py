@@ -114,7 +114,9 @@ def test_values_are_read_without_what_surrounds_them() -> None:
 
 
 def test_shown_settings_hold_no_secret() -> None:
-    config = Config.load({**GOOD, "ENCRYPTION_KEYS": "n" * 32, "DATABASE_URL": "postgresql://portal:password@db.test/p"})
+    config = Config.load(
+        {**GOOD, "ENCRYPTION_KEYS": "n" * 32, "DATABASE_URL": "postgresql://portal:password@db.test/p"}
+    )
 
     shown = repr(config)
 

@@ -138,7 +138,9 @@ def test_masking_twice_changes_nothing_more() -> None:
     assert mask(once) == once
 
 
-@pytest.mark.parametrize("text", ["a-" * 20_000, "1 " * 20_000, "secret" * 7_000, "+1" * 20_000, "DETAIL:\n" * 5_000, '"' * 40_000])
+@pytest.mark.parametrize(
+    "text", ["a-" * 20_000, "1 " * 20_000, "secret" * 7_000, "+1" * 20_000, "DETAIL:\n" * 5_000, '"' * 40_000]
+)
 @pytest.mark.timeout(5)
 def test_hostile_text_does_not_hold_up_the_process(text: str) -> None:
     assert len(mask(text)) > 0
@@ -216,9 +218,7 @@ def test_chatty_libraries_say_warnings_only(lines: Lines, name: str) -> None:
     assert [line["event"] for line in lines()] == ["slow"]
 
 
-def test_development_writes_for_people_and_masks_as_well(
-    written: StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_development_writes_for_people_and_masks_as_well(written: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", written)
     logs.configure(level="INFO", as_json=False)
 

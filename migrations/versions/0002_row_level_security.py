@@ -52,9 +52,15 @@ def upgrade() -> None:
             op.execute(f"CREATE POLICY system ON {table} USING ({IS_SYSTEM})")
     if has_roles:
         _grant()
+    else:
+        # The owner cannot be denied a right for good, but no row of the log is there to change.
+        op.execute("CREATE POLICY never_updated ON audit_events AS RESTRICTIVE FOR UPDATE USING (false)")
+        op.execute("CREATE POLICY never_deleted ON audit_events AS RESTRICTIVE FOR DELETE USING (false)")
 
 
 def downgrade() -> None:
+    for policy in ("never_updated", "never_deleted"):
+        op.execute(f"DROP POLICY IF EXISTS {policy} ON audit_events")
     for table in ("tenants", *TENANT_TABLES):
         op.execute(f"DROP POLICY tenant ON {table}")
         op.execute(f"DROP POLICY system ON {table}")

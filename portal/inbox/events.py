@@ -14,8 +14,8 @@ from portal.phone import LID_SUFFIX, PERSON_SUFFIX, without_device
 
 LONGEST_NAME = 100
 LONGEST_BODY = 65_536
-# What can make text lie about its own direction, or break a log line.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What can make text lie about its own direction or break a log line, and halves of characters, which no column takes.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,24 @@ KINDS = {
     "pollCreationMessageV2": MessageKind.POLL,
     "pollCreationMessageV3": MessageKind.POLL,
 }
+# Evolution leaves these as they are (contract §11.4), a chat with disappearing messages for one.
+WRAPPERS = (
+    "ephemeralMessage",
+    "viewOnceMessage",
+    "viewOnceMessageV2",
+    "viewOnceMessageV2Extension",
+    "documentWithCaptionMessage",
+    "editedMessage",
+    "lottieStickerMessage",
+    "groupMentionedMessage",
+)
+DEEPEST_WRAPPING = 5
 _TEXT_FIELDS = ("caption", "text", "name", "displayName", "fileName", "selectedDisplayText", "title")
 
 
 def content(message_type: object, message: Any) -> tuple[MessageKind, str]:
     """The kind, and the text that is in it: what a person typed, a caption, a name, or nothing."""
-    parts = message if isinstance(message, dict) else {}
+    parts = _unwrapped(message) if isinstance(message, dict) else {}
     name = message_type if isinstance(message_type, str) and message_type in parts else _content_key(parts)
     value = parts.get(name)
     if isinstance(value, str):
@@ -198,6 +210,15 @@ def content(message_type: object, message: Any) -> tuple[MessageKind, str]:
     fields = value if isinstance(value, dict) else {}
     found = next((fields[field] for field in _TEXT_FIELDS if isinstance(fields.get(field), str)), "")
     return KINDS.get(name, MessageKind.UNKNOWN), clean_text(found)
+
+
+def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(DEEPEST_WRAPPING):
+        wrapped = [message[name].get("message") for name in WRAPPERS if isinstance(message.get(name), dict)]
+        if not wrapped or not isinstance(wrapped[0], dict):
+            break
+        message = wrapped[0]
+    return message
 
 
 def _content_key(parts: Mapping[str, Any]) -> str:

@@ -9,40 +9,17 @@ from uuid_utils.compat import uuid7
 from portal import phone
 from portal.clock import now
 from portal.db import db
-from portal.inbox.events import (
-    Address,
-    ConnectionChanged,
-    Fact,
-    MessageSeen,
-    QrCodeIssued,
-    ReceiptSeen,
-    parse,
-)
-from portal.models import (
-    Connection,
-    ConnectionAction,
-    ConnectionStatus,
-    Contact,
-    Direction,
-    Message,
-    MessageSource,
-    MessageStatus,
-    ScanLink,
-    StatusReason,
-    WebhookEvent,
-)
+from portal.inbox import states
+from portal.inbox.events import Address, Fact, MessageSeen, ReceiptSeen, parse
+from portal.models import Contact, Direction, Message, MessageSource, MessageStatus, WebhookEvent
 from portal.services import delivery
-from portal.services.connections import lock_connection, set_status
+from portal.services.connections import lock_connection
 from portal.services.conversations import find_or_add_contact, find_or_open_conversation, note_last_message
 from portal.tenancy import TenantScope
 
 # An echo names no send: the same text to the same person within this time of it is taken for it. Evolution may
 # hold a send for 90 s (contract §5.5).
 ECHO_WINDOW = timedelta(minutes=3)
-SYNCHRONISING_FOR = timedelta(seconds=60)
-BANNED = (402, 403, 406)
-LOGGED_OUT = 401
-QR_LIMIT = 428
 
 
 def apply(scope: TenantScope, event: WebhookEvent) -> None:
@@ -60,89 +37,10 @@ def _apply_fact(scope: TenantScope, unit_id: UUID, fact: Fact, instance_name: st
     elif isinstance(fact, MessageSeen):
         _apply_message(scope, unit_id, fact)
     else:
-        connection = _tellable(scope, unit_id, instance_name, told_at)
-        if connection is not None:
-            _apply_state(connection, fact)
-
-
-def _tellable(scope: TenantScope, unit_id: UUID, instance_name: str, told_at: str | None) -> Connection | None:
-    """The connection, unless the news is about an instance that was replaced, or older than what is known."""
-    connection = lock_connection(scope, unit_id)
-    if connection.instance_name != instance_name:
-        return None
-    if told_at and connection.state_told_at and told_at < connection.state_told_at:
-        _ask_for_check(connection)
-        return None
-    connection.state_told_at = told_at or connection.state_told_at
-    return connection
-
-
-def _ask_for_check(connection: Connection) -> None:
-    """Old news, or Evolution's clock was set back: only Evolution knows which."""
-    if connection.action is None and connection.status == ConnectionStatus.CONNECTED:
-        connection.action, connection.action_requested_at = ConnectionAction.CHECK, now()
-        connection.action_attempts, connection.action_relay_id = 0, None
-
-
-def _apply_state(connection: Connection, fact: QrCodeIssued | ConnectionChanged) -> None:
-    if isinstance(fact, QrCodeIssued):
-        _show_code(connection, fact)
-    elif fact.state == "open":
-        _opened(connection, fact)
-    elif fact.state == "connecting":
-        _connecting(connection)
-    else:
-        _closed(connection, fact)
-
-
-def _show_code(connection: Connection, fact: QrCodeIssued) -> None:
-    if connection.status == ConnectionStatus.CONNECTED:
-        # The phone was unlinked and Evolution already asks for the next one.
-        connection.phone = connection.profile_name = None
-    connection.qr_code, connection.pairing_code = fact.code, fact.pairing_code
-    connection.qr_updated_at = now()
-    connection.qr_count += 1
-    _fulfil_connect(connection)
-    set_status(connection, ConnectionStatus.QR, StatusReason.WAITING_SCAN)
-
-
-def _opened(connection: Connection, fact: ConnectionChanged) -> None:
-    if connection.qr_count:
-        connection.synchronising_until = now() + SYNCHRONISING_FOR
-        connection.qr_count = 0
-    _fulfil_connect(connection)
-    connection.phone = fact.owner or connection.phone
-    connection.profile_name = fact.profile_name or connection.profile_name
-    set_status(connection, ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
-    scope = TenantScope(connection.tenant_id)
-    links = scope.update(ScanLink).where(ScanLink.unit_id == connection.unit_id, ScanLink.ended_at.is_(None))
-    db.session.execute(links.values(ended_at=now(), ended_by_connecting=True))
-
-
-def _fulfil_connect(connection: Connection) -> None:
-    """What was asked for is here, seconds before Evolution's answer to the call."""
-    if connection.action == ConnectionAction.CONNECT:
-        connection.action = connection.action_relay_id = connection.action_requested_at = None
-
-
-def _connecting(connection: Connection) -> None:
-    # While a code is shown this says either that it was scanned or that new codes are fetched: `open` or the
-    # next code tells which, and the code stays in view until then.
-    if connection.status == ConnectionStatus.CONNECTED:
-        set_status(connection, ConnectionStatus.CONNECTING, StatusReason.CONNECTION_LOST)
-
-
-def _closed(connection: Connection, fact: ConnectionChanged) -> None:
-    reason = StatusReason.CONNECTION_LOST
-    if fact.reason in BANNED:
-        reason = StatusReason.NUMBER_BANNED
-    elif fact.state == "refused" or fact.reason == QR_LIMIT:
-        reason = StatusReason.QR_EXPIRED
-    elif fact.reason == LOGGED_OUT:
-        # The QR limit logs out as well: what led to it is the better answer.
-        was_limit = connection.status_reason == StatusReason.QR_EXPIRED
-        reason = StatusReason.QR_EXPIRED if was_limit else StatusReason.LOGGED_OUT
-    set_status(connection, ConnectionStatus.DISCONNECTED, reason)
+        connection = lock_connection(scope, unit_id)
+        # News of an instance that was replaced says nothing about this one.
+        if connection.instance_name == instance_name:
+            states.apply(connection, fact, told_at)
 
 
 def _apply_message(scope: TenantScope, unit_id: UUID, seen: MessageSeen) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -34,6 +35,8 @@ LONGEST_EVENT = 60
 # Other protocol messages of one's own phone carry key material (contract §11.8).
 KEPT_EDITS = frozenset({"MESSAGE_EDIT", "REVOKE"})
 KEY_MATERIAL = frozenset({"mediaKey", "messageSecret"})
+# JSON can spell characters that no column takes.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Reception(StrEnum):
@@ -60,6 +63,13 @@ def receive(secret: str, bearer: str | None, body: bytes) -> Reception:
     `bearer` is the JWT of the Authorization header, if there was one. Raises Malformed.
     """
     payload = _parse(body)
+    try:
+        return _take(secret, bearer, payload)
+    except RecursionError as e:
+        raise Malformed("the body is nested too deeply") from e
+
+
+def _take(secret: str, bearer: str | None, payload: dict[str, Any]) -> Reception:
     instance_name, event = payload["instance"], payload["event"]
     with across_tenants("the instance's name decides the tenant"), atomic():
         senders = _find_senders(instance_name)
@@ -84,7 +94,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise Malformed("the body is not a JSON object")
     for name, longest in (("event", LONGEST_EVENT), ("instance", LONGEST_NAME)):
         value = payload.get(name)
-        if not isinstance(value, str) or not 1 <= len(value) <= longest or "\x00" in value:
+        if not isinstance(value, str) or not 1 <= len(value) <= longest or _UNSTORABLE.search(value):
             raise Malformed(f"{name} is missing or is no text of 1 to {longest} characters")
     return payload
 

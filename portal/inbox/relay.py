@@ -101,4 +101,6 @@ def _note_heard(scope: TenantScope, unit_id: UUID, events: list[WebhookEvent]) -
     if events:
         heard_at = max(event.received_at for event in events)
         this = scope.update(Connection).where(Connection.unit_id == unit_id)
-        db.session.execute(this.values(last_event_at=heard_at).execution_options(synchronize_session=False))
+        # An event that is tried again was heard long before the newest one.
+        newest = func.greatest(Connection.last_event_at, heard_at)
+        db.session.execute(this.values(last_event_at=newest).execution_options(synchronize_session=False))

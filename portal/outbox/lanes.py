@@ -79,7 +79,7 @@ def record_sent(claimed: ClaimedMessage, sent: SentMessage) -> None:
 def record_away(claimed: ClaimedMessage, error: EvolutionError) -> None:
     """Nothing left, and nobody is to blame: the message keeps its place and its attempts, the lane waits."""
     with tenant_transaction(TenantScope(claimed.tenant_id)) as scope:
-        _return_to_queue(_lock(scope, claimed))
+        _return_to_queue(scope, _lock(scope, claimed))
         lane: Lane = db.session.scalars(scope.select(Lane).where(Lane.unit_id == claimed.unit_id)).one()
         pause_s = _pause_s(lane.away_count)
         _release(scope, claimed, pause_s=pause_s, away=lane.away_count + 1, reason=error.code)
@@ -91,6 +91,9 @@ def record_failed(claimed: ClaimedMessage, error: EvolutionError, *, is_final: b
     """Nothing left. Final, or the third time: the message fails with the reason; else it is tried again."""
     with tenant_transaction(TenantScope(claimed.tenant_id)) as scope:
         message = _lock(scope, claimed)
+        if not _is_open(message):
+            _release(scope, claimed, pause_s=0)
+            return
         _note_error(message, error)
         message.retry_count += 1
         message.last_retry_at = now()
@@ -98,7 +101,7 @@ def record_failed(claimed: ClaimedMessage, error: EvolutionError, *, is_final: b
             message.status, message.failed_at = MessageStatus.FAILED, now()
             _release(scope, claimed, pause_s=0)
         else:
-            _return_to_queue(message)
+            _return_to_queue(scope, message)
             _release(scope, claimed, pause_s=_pause_s(message.retry_count))
 
 
@@ -167,10 +170,18 @@ def _lock(scope: TenantScope, claimed: ClaimedMessage) -> Message:
     return message
 
 
-def _return_to_queue(message: Message) -> None:
-    # An echo may have settled it meanwhile: then it stays sent.
-    if message.status in (MessageStatus.SENDING, MessageStatus.UNCONFIRMED):
-        message.status, message.sending_at, message.relay_id = MessageStatus.QUEUED, None, None
+def _is_open(message: Message) -> bool:
+    """Whether its outcome is not known yet: an echo may have settled it meanwhile."""
+    return message.status in (MessageStatus.SENDING, MessageStatus.UNCONFIRMED)
+
+
+def _return_to_queue(scope: TenantScope, message: Message) -> None:
+    if not _is_open(message):
+        return
+    message.status, message.sending_at, message.relay_id = MessageStatus.QUEUED, None, None
+    # The lane may have been freed and put to rest, if this process was taken for dead.
+    lane = scope.update(Lane).where(Lane.unit_id == message.unit_id)
+    db.session.execute(lane.values(has_work=True).execution_options(synchronize_session=False))
 
 
 def _release(

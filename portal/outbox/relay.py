@@ -44,14 +44,19 @@ class OutboxRelay:
         self._settle()
         for wish in instances.claim_actions(self._owner_id, limit=self._caretakers.free()):
             self._hand_to(self._caretakers, wish.unit_id, partial(instances.carry_out, wish))
-        claimed = lanes.claim(self._owner_id, limit=self._senders.free()) if self._senders.free() else []
+        free = self._senders.free()
+        if not free:
+            # Whoever gets free wakes the relay: without this it would look again at once, for as long as they hang.
+            return None
+        claimed = lanes.claim(self._owner_id, limit=free)
         for message in claimed:
             self._hand_to(self._senders, message.id, partial(send, message))
         return 0.0 if claimed else lanes.seconds_to_next()
 
     def finish(self, timeout_s: float) -> bool:
         """Let what is in flight end; True when nothing is left."""
-        return self._senders.wait(timeout_s) and self._caretakers.wait(timeout_s)
+        until = time.monotonic() + timeout_s
+        return all(pool.wait(max(0.0, until - time.monotonic())) for pool in (self._senders, self._caretakers))
 
     def _settle(self) -> None:
         if time.monotonic() - self._settled_at > SETTLE_S:

@@ -14,6 +14,7 @@ from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError
 from portal.extensions import parts
 from portal.models import EvolutionServer
+from portal.secrets import Unreadable
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
@@ -36,10 +37,18 @@ def sync_default() -> None:
             db.session.execute(
                 insert(EvolutionServer).values(id=uuid7(), api_key_encrypted=key, **row).on_conflict_do_nothing()
             )
-        elif (server.url, parts.vault.decrypt(server.api_key_encrypted)) != (row["url"], config.evolution_api_key):
+        elif (server.url, _key_of(server)) != (config.evolution_api_url, config.evolution_api_key):
             server.url = config.evolution_api_url
             server.api_key_encrypted = parts.vault.encrypt(config.evolution_api_key)
             server.version = server.version_read_at = None
+
+
+def _key_of(server: EvolutionServer) -> str | None:
+    """The key at rest; None when it was written with an encryption key that is gone."""
+    try:
+        return parts.vault.decrypt(server.api_key_encrypted)
+    except Unreadable:
+        return None
 
 
 def default_server_id() -> UUID:

@@ -22,6 +22,8 @@ PREVIOUS_INSTANCE_ACCEPTED_FOR = timedelta(minutes=30)
 SCAN_LINK_LIFETIME = timedelta(hours=2)
 # Evolution renews a code after 45 s (contract §12); older than this it was not renewed.
 QR_CODE_LIFETIME = timedelta(seconds=60)
+# The phone is still linked: a new pairing would throw the link away.
+RECONNECTING = (StatusReason.CONNECTION_LOST, StatusReason.RESTARTING)
 
 
 def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = "") -> Connection:
@@ -35,6 +37,8 @@ def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = 
         connection = lock_connection(scope, unit_id)
         if connection.status == ConnectionStatus.CONNECTED:
             raise Conflict(_("This unit is connected already. Disconnect it first to link another number."))
+        if connection.status == ConnectionStatus.CONNECTING and connection.status_reason in RECONNECTING:
+            raise Conflict(_("The number is reconnecting by itself. Wait a moment, or disconnect it first."))
         if not _is_under_way(connection, number):
             _begin_instance(connection, number)
             _request(scope, connection, ConnectionAction.CONNECT)
@@ -153,9 +157,9 @@ def _is_under_way(connection: Connection, number: str | None) -> bool:
         return False
     if connection.action == ConnectionAction.CONNECT:
         return True
-    updated_at = connection.qr_updated_at
-    is_fresh = updated_at is not None and now() - updated_at < QR_CODE_LIFETIME
-    return connection.status == ConnectionStatus.QR and is_fresh
+    began_at = connection.qr_updated_at or connection.instance_made_at
+    is_fresh = began_at is not None and now() - began_at < QR_CODE_LIFETIME
+    return is_fresh and connection.status_reason in (StatusReason.INITIALIZING, StatusReason.WAITING_SCAN)
 
 
 def _begin_instance(connection: Connection, pairing_number: str | None) -> None:

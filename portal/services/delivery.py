@@ -121,6 +121,7 @@ def _absorb(message: Message, other: Message) -> None:
     for column in ("accepted_at", "delivered_at", "read_at"):
         setattr(message, column, getattr(message, column) or getattr(other, column))
     if RANK[MessageStatus(other.status)] > RANK[MessageStatus(message.status)]:
-        message.status = other.status
+        message.status, message.failed_at = other.status, other.failed_at
+        message.error_code, message.error_details = other.error_code, other.error_details
     db.session.delete(other)
     db.session.flush()

@@ -1,6 +1,6 @@
 """Which language and time zone this request speaks."""
 
-from flask import g, request, session
+from flask import g, has_request_context, request, session
 from flask_login import current_user
 
 LOCALES = ("pt_BR", "en")
@@ -8,6 +8,9 @@ LOCALES = ("pt_BR", "en")
 
 def choose_locale() -> str:
     """The person's choice, else the one made on this browser, else the browser's own, else Portuguese."""
+    if not has_request_context():
+        # Commands and workers have no browser; the help of the commands is English too.
+        return "en"
     for choice in (_account_locale(), session.get("locale")):
         if choice in LOCALES:
             return str(choice)

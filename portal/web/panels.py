@@ -9,6 +9,9 @@ from portal.web import qr, words
 
 # Evolution renews a code after 45 s (contract §12).
 CODE_RENEWED_AFTER = timedelta(seconds=45)
+# A code or an answer that is this late is not on its way any more.
+LATE_AFTER = timedelta(seconds=75)
+FOR_SCAN = (StatusReason.INITIALIZING, StatusReason.WAITING_SCAN)
 WAITING = (ConnectionStatus.QR, ConnectionStatus.CONNECTING)
 BROKEN = (
     StatusReason.QR_EXPIRED,
@@ -34,6 +37,7 @@ class Panel:
     qr_image: str | None
     seconds_left: int
     is_stale: bool
+    is_late: bool
     pairing_code: tuple[str, str] | None
     synchronising_s: int
 
@@ -44,6 +48,12 @@ class Panel:
     @property
     def can_start(self) -> bool:
         return self.is_final and not self.is_connected
+
+    @property
+    def awaits_scan(self) -> bool:
+        """Whether the phone has something to do, now or in a moment."""
+        action = self.connection.action
+        return action == ConnectionAction.CONNECT or (action is None and self.connection.status_reason in FOR_SCAN)
 
     @property
     def is_retry(self) -> bool:
@@ -62,6 +72,7 @@ class Panel:
             connection.profile_name,
             connection.phone,
             self.is_stale,
+            self.is_late,
         )
 
 
@@ -78,6 +89,7 @@ def make_panel(unit: Unit, connection: Connection, *, url: str, is_for_phone_own
         qr_image=qr.svg_uri(connection.qr_code) if has_code and connection.qr_code else None,
         seconds_left=_seconds_until(_renewed_at(connection)),
         is_stale=has_code and _seconds_until(_renewed_at(connection)) == 0,
+        is_late=is_under_way(connection) and _is_late(connection),
         pairing_code=_in_two_groups(connection.pairing_code) if has_code else None,
         synchronising_s=_seconds_until(connection.synchronising_until),
     )
@@ -89,6 +101,11 @@ def is_under_way(connection: Connection) -> bool:
     if connection.action not in (None, ConnectionAction.CHECK):
         return True
     return connection.status in WAITING and connection.status_reason not in BROKEN
+
+
+def _is_late(connection: Connection) -> bool:
+    since = connection.qr_updated_at if connection.qr_code else connection.action_requested_at
+    return since is not None and now() - since > LATE_AFTER
 
 
 def _renewed_at(connection: Connection) -> datetime | None:

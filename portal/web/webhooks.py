@@ -2,6 +2,7 @@
 
 import structlog
 from flask import Blueprint, jsonify, request
+from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -21,8 +22,17 @@ PROVIDER = "evolution"
 BEARER = "Bearer "
 
 
+def keep_slashes(state: BlueprintSetupState) -> None:
+    # Evolution doubles the slash of an address that ends in one (contract §4.3), and Werkzeug would redirect that.
+    state.app.url_map.merge_slashes = False
+
+
+bp.record_once(keep_slashes)
+
+
 @bp.post("/<provider>/<secret>", strict_slashes=False)
 @bp.post("/<provider>/<secret>/<event>", strict_slashes=False)
+@bp.post("/<provider>/<secret>//<event>", strict_slashes=False)
 @public
 def take(provider: str, secret: str, event: str | None = None) -> ResponseReturnValue:
     if provider != PROVIDER:

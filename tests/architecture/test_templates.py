@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "templates"
@@ -71,7 +72,7 @@ def test_every_form_that_posts_carries_the_token_against_forgery(name: str) -> N
     assert [form[:80] for form in forms if "csrf_token" not in form] == []
 
 
-def test_app_compiles_every_template(app) -> None:
+def test_app_compiles_every_template(app: Flask) -> None:
     for name in ALL:
         app.jinja_env.get_template(name)
 

@@ -1,4 +1,5 @@
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.permissions import Role
@@ -115,7 +116,7 @@ def test_chosen_language_stays_with_the_account(visitor: FlaskClient, elsewhere:
     assert "Unidades" in elsewhere.get("/t/acme/").text
 
 
-def test_forms_without_the_token_are_refused(visitor: FlaskClient, app) -> None:
+def test_forms_without_the_token_are_refused(visitor: FlaskClient, app: Flask) -> None:
     app.config["WTF_CSRF_ENABLED"] = True
     try:
         answer = visitor.post("/login", data={"email": "ana@acme.test", "password": PASSWORD})

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.clock import now
@@ -105,6 +106,31 @@ def test_old_code_is_dimmed_until_the_next_one_arrives(admin: FlaskClient, acme:
     assert "qr--stale" not in news.text
 
 
+def test_code_that_is_not_renewed_is_not_waited_for_in_silence(
+    admin: FlaskClient, acme: TenantScope, unit: Unit
+) -> None:
+    _show_code(acme, unit, age_s=60)
+    patient = admin.get(PAGE).text
+    _show_code(acme, unit, age_s=80)
+
+    late = admin.get(PAGE).text
+
+    assert "This takes longer than usual" not in patient
+    assert "This takes longer than usual" in late
+    assert "Generate a new code" in late
+
+
+def test_steps_for_the_phone_are_shown_only_when_it_has_something_to_do(
+    admin: FlaskClient, acme: TenantScope, unit: Unit
+) -> None:
+    _change(acme, unit, status=S.CONNECTING, status_reason=R.RESTARTING)
+    restarting = admin.get(PAGE).text
+    _show_code(acme, unit, age_s=1)
+
+    assert "Point the camera at this code" not in restarting
+    assert "Point the camera at this code" in admin.get(PAGE).text
+
+
 def test_panel_turns_into_connected_and_stops_asking(admin: FlaskClient, acme: TenantScope, unit: Unit) -> None:
     _show_code(acme, unit, age_s=1)
     page = admin.get(PAGE).text
@@ -179,7 +205,7 @@ def test_scan_link_starts_the_connection(visitor: FlaskClient, acme: TenantScope
     assert connection_of(acme, unit.id).action == ConnectionAction.CONNECT
 
 
-def test_scan_page_needs_no_token_of_a_session(visitor: FlaskClient, acme: TenantScope, unit: Unit, app) -> None:
+def test_scan_page_needs_no_token_of_a_session(visitor: FlaskClient, acme: TenantScope, unit: Unit, app: Flask) -> None:
     app.config["WTF_CSRF_ENABLED"] = True
     try:
         answer = visitor.post(_new_link(acme, unit))
@@ -187,6 +213,20 @@ def test_scan_page_needs_no_token_of_a_session(visitor: FlaskClient, acme: Tenan
         app.config["WTF_CSRF_ENABLED"] = False
 
     assert answer.status_code == 303
+
+
+def test_person_at_the_scan_page_chooses_the_language(
+    visitor: FlaskClient, acme: TenantScope, unit: Unit, app: Flask
+) -> None:
+    link = _new_link(acme, unit)
+    app.config["WTF_CSRF_ENABLED"] = True
+    try:
+        answer = visitor.post("/language", data={"locale": "pt_BR", "next": link})
+    finally:
+        app.config["WTF_CSRF_ENABLED"] = False
+
+    assert answer.location == link
+    assert "Mostrar o QR code" in visitor.get(link).text
 
 
 def test_scan_link_that_connected_says_so_and_starts_nothing(

@@ -1,0 +1,249 @@
+"""The migrations build what the models say, on an empty database and on a filled one, down and up again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from local.services import Services
+from portal.app import create_app
+from portal.db import Base, db
+from portal.extensions import init_parts
+from tests.conftest import make_config
+from tests.factories import make_company
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = (
+    "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, is_identity"
+)
+SCHEMA = {
+    "columns": f"{COLUMNS} FROM information_schema.columns WHERE table_schema = 'public'",
+    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "constraints": (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace"
+    ),
+    "policies": "SELECT tablename, policyname, cmd, roles::text, qual, with_check FROM pg_policies",
+    "security": (
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    ),
+    "grants": (
+        "SELECT table_name, grantee, privilege_type FROM information_schema.table_privileges"
+        " WHERE grantee LIKE 'portal\\_%' AND table_schema = 'public'"
+    ),
+}
+# Names that an existing database and the people who watch it rely on.
+KEPT_NAMES = {
+    "units": {"id", "name", "slug"},
+    "users": {"id", "email", "role"},
+    "contacts": {"id", "phone", "name"},
+    "conversations": {"id", "unit_id", "contact_id", "status"},
+    "messages": {
+        "id",
+        "conversation_id",
+        "status",
+        "external_id",
+        "created_at",
+        "client_message_id",
+        "retry_count",
+        "last_retry_at",
+        "error_details",
+    },
+    "unit_whatsapp_connections": {
+        "id",
+        "unit_id",
+        "provider",
+        "status",
+        "status_reason",
+        "connected_at",
+        "disconnected_at",
+        "qr_updated_at",
+    },
+}
+KEPT_INDEXES = {
+    "idx_unit_whatsapp_instance_lookup": ("unit_whatsapp_connections", ["instance_name"], True, None),
+    "idx_messages_client_message_id_unit": ("messages", ["conversation_id", "client_message_id"], True, None),
+    "idx_messages_retry_failed": ("messages", ["unit_id", "last_retry_at"], False, "status"),
+}
+
+
+@pytest.fixture
+def empty(services: Services, worker_name: str, app: Flask) -> Iterator[Flask]:
+    """The portal on an empty database."""
+    with portal_on(services, f"portal_migrated_{worker_name}") as portal:
+        yield portal
+
+
+@pytest.fixture
+def by_models(services: Services, worker_name: str, app: Flask) -> Iterator[Flask]:
+    """The portal on a database that the models built, without migrations."""
+    with portal_on(services, f"portal_modelled_{worker_name}") as portal:
+        with portal.app_context():
+            Base.metadata.create_all(db.engine)
+        yield portal
+
+
+@contextmanager
+def portal_on(services: Services, name: str) -> Iterator[Flask]:
+    services.drop_database(name)
+    portal = create_app(make_config(services.create_database(name), services.redis_url))
+    yield portal
+    with portal.app_context():
+        db.engine.dispose()
+    services.drop_database(name)
+    # The parts are one per process: give the other tests theirs back.
+    init_parts(portal, make_config(services.database_url, services.redis_url))
+
+
+def run(portal: Flask, *command: str, ends_with: int = 0) -> None:
+    """Run `flask db …`."""
+    # Inside another app's context the command would work on that one's database.
+    with portal.app_context():
+        result = portal.test_cli_runner().invoke(args=["db", *command])
+    assert result.exit_code == ends_with, result.output
+
+
+def look(portal: Flask, *parts: str) -> dict[str, list[Any]]:
+    """What the database says of its tables, but for the one in which Alembic keeps its place."""
+    with portal.app_context(), db.engine.connect() as connection:
+        found = {part: connection.execute(text(SCHEMA[part])) for part in parts or SCHEMA}
+        return {part: sorted(_without_alembic(rows), key=str) for part, rows in found.items()}
+
+
+def _without_alembic(rows: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in rows if not any("alembic_version" in str(value) for value in row)]
+
+
+def rows(portal: Flask) -> dict[str, list[str]]:
+    with portal.app_context(), db.engine.connect() as connection:
+        return {
+            table.name: sorted(connection.scalars(text(f"SELECT to_jsonb(t)::text FROM {table.name} t")))
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def scripts() -> ScriptDirectory:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+def test_there_is_one_head_and_one_way_to_it() -> None:
+    revisions = [script.revision for script in scripts().walk_revisions()][::-1]
+
+    assert len(scripts().get_heads()) == 1
+    assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+
+
+def test_file_of_each_migration_begins_with_its_number_and_says_why() -> None:
+    for script in scripts().walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
+        assert len(script.doc) > 20
+
+
+def test_upgrade_of_an_empty_database_leaves_nothing_to_do(empty: Flask) -> None:
+    run(empty, "upgrade")
+
+    run(empty, "check")
+
+
+def test_check_notices_what_a_migration_forgot(empty: Flask) -> None:
+    run(empty, "upgrade")
+    with empty.app_context(), db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE messages DROP COLUMN error_details"))
+
+    run(empty, "check", ends_with=1)
+
+
+@pytest.mark.parametrize("part", ["columns", "indexes", "constraints"])
+def test_migrations_build_what_the_models_say(empty: Flask, by_models: Flask, part: str) -> None:
+    run(empty, "upgrade")
+
+    assert look(empty, part) == look(by_models, part)
+
+
+def test_empty_database_goes_down_to_nothing_and_up_again(empty: Flask) -> None:
+    run(empty, "upgrade")
+    before = look(empty)
+
+    run(empty, "downgrade", "base")
+    bare = look(empty)
+    run(empty, "upgrade")
+
+    assert bare == dict.fromkeys(SCHEMA, [])
+    assert look(empty) == before
+
+
+def test_filled_database_keeps_its_rows_down_one_and_up_one(empty: Flask) -> None:
+    run(empty, "upgrade")
+    _fill(empty)
+    schema, filled = look(empty), rows(empty)
+
+    run(empty, "downgrade")
+    run(empty, "upgrade")
+
+    assert rows(empty) == filled
+    assert all(filled[name] for name in ("tenants", "units", "messages", "unit_whatsapp_connections"))
+    assert look(empty) == schema
+
+
+def test_filled_database_goes_down_to_nothing_and_up_again(empty: Flask) -> None:
+    run(empty, "upgrade")
+    _fill(empty)
+
+    run(empty, "downgrade", "base")
+    run(empty, "upgrade")
+
+    assert set(map(len, rows(empty).values())) == {0}
+
+
+def test_upgrade_that_was_run_already_changes_nothing(empty: Flask) -> None:
+    run(empty, "upgrade")
+    before = look(empty)
+
+    run(empty, "upgrade")
+
+    assert look(empty) == before
+
+
+def test_roles_of_an_earlier_portal_on_the_server_are_used_again(empty: Flask) -> None:
+    # The database of all other tests made them, unless it found them too.
+    run(empty, "upgrade")
+
+    granted = look(empty, "grants")["grants"]
+
+    assert ("audit_events", "portal_tenant", "INSERT") in granted
+    assert ("audit_events", "portal_system", "UPDATE") not in granted
+
+
+@pytest.mark.parametrize("table", KEPT_NAMES)
+def test_tables_and_columns_keep_their_names(database: None, table: str) -> None:
+    columns = {column["name"] for column in inspect(db.engine).get_columns(table)}
+
+    assert columns >= KEPT_NAMES[table]
+
+
+@pytest.mark.parametrize("name", KEPT_INDEXES)
+def test_indexes_keep_their_names_and_shapes(database: None, name: str) -> None:
+    table, columns, is_unique, condition = KEPT_INDEXES[name]
+
+    (index,) = [index for index in inspect(db.engine).get_indexes(table) if index["name"] == name]
+
+    where = index.get("dialect_options", {}).get("postgresql_where")
+    assert (index["column_names"], index["unique"]) == (columns, is_unique)
+    assert (where is None) == (condition is None)
+    assert (condition or "") in (where or "")
+
+
+def _fill(portal: Flask) -> None:
+    with portal.app_context():
+        make_company("acme")
+        make_company("rival")
+        db.session.remove()

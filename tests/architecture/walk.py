@@ -1,0 +1,106 @@
+"""Calls every address of the portal with the ids of one company, and looks at every row before and after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from portal.db import Base, db
+from portal.models import User
+from tests.factories import Company, make_token
+
+# What stands in an address and names a tenant's row. A new one needs a sample here, or the walk fails.
+SAMPLES: dict[str, Callable[[Company], str]] = {
+    "tenant_slug": lambda company: company.slug,
+    "unit_slug": lambda company: company.unit.slug,
+    "unit_id": lambda company: str(company.unit.id),
+    "conversation_id": lambda company: str(company.conversation.id),
+    "message_id": lambda company: str(company.message.id),
+}
+# What stands in an address and names no row, or is a secret that only its holder knows.
+OTHER_ARGUMENTS = {
+    "step": "disconnect",
+    "token": "forged",
+    "provider": "evolution",
+    "secret": "guessed",
+    "event": "messages-upsert",
+    "filename": "css/base.css",
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody at the pages by a cookie and at the API by a token; nobody without either."""
+
+    client: FlaskClient
+    token: str
+
+    def call(self, method: str, url: str, *, is_page: bool, unit_id: str) -> TestResponse:
+        if is_page:
+            form = {"name": "Taken", "slug": "taken", "text": "Hi", "phone": "11988880001", "pairing_number": ""}
+            return self.client.open(url, method=method, data=form)
+        body = {"phone": "11988880001", "message": "Hi", "unitId": unit_id, "provider": "evolution", "credentials": {}}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return self.client.open(url, method=method, json=body, headers=headers)
+
+
+def apart(company: Company) -> Company:
+    """The company's rows, detached: the end of each request would let the session forget them."""
+    db.session.remove()
+    return company
+
+
+def caller(app: Flask, user: User) -> Caller:
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"], session["_fresh"] = str(user.id), True
+    return Caller(client, make_token(user))
+
+
+def access_of(app: Flask, rule: Rule) -> Any:
+    return getattr(app.view_functions[rule.endpoint], "access", None)
+
+
+def walked(app: Flask) -> list[Rule]:
+    """The rules that name a tenant's row."""
+    return [rule for rule in app.url_map.iter_rules() if rule.arguments & set(SAMPLES)]
+
+
+def address(app: Flask, rule: Rule, company: Company, **changes: str) -> str:
+    samples = {name: sample(company) for name, sample in SAMPLES.items()} | OTHER_ARGUMENTS | changes
+    values = {name: samples[name] for name in rule.arguments}
+    return str(app.url_map.bind("portal.test").build(rule.endpoint, values, method=next(iter(methods(rule)))))
+
+
+def methods(rule: Rule) -> set[str]:
+    return (rule.methods or set()) - {"OPTIONS"}
+
+
+def walk(app: Flask, who: Caller, rules: list[Rule], company: Company, **changes: str) -> dict[str, int]:
+    """`METHOD rule` -> status, for each method of each rule, with that company's ids."""
+    answers = {}
+    for rule in rules:
+        url, is_page = address(app, rule, company, **changes), "tenant_slug" in rule.arguments
+        for method in methods(rule):
+            response = who.call(method, url, is_page=is_page, unit_id=str(company.unit.id))
+            answers[f"{method} {rule.rule}"] = response.status_code
+    return answers
+
+
+def everything() -> dict[str, list[str]]:
+    """Each table's rows as text, past all policies."""
+    db.session.remove()
+    connection: Any = db.engine
+    with connection.begin_nested() as savepoint:
+        connection.execute(text("SELECT set_config('role', 'none', true)"))
+        found = {
+            table.name: sorted(connection.scalars(text(f"SELECT to_jsonb(t)::text FROM {table.name} t")))
+            for table in Base.metadata.sorted_tables
+        }
+        savepoint.rollback()
+    return found

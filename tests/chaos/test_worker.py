@@ -1,0 +1,77 @@
+"""The worker is killed or stopped while it sends."""
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.accounts import GONE, settle
+from tests.running.stack import Stack
+from tests.running.waiting import until
+
+SEED = 20_240_607
+# A text leaves the simulator in the middle of a call, so that some calls are cut off before and some after it.
+HALF_A_CALL_S = 1.0
+KILLS = 3
+Queue = Callable[..., list[str]]
+Measured = Callable[[str], None]
+
+
+def test_worker_killed_in_mid_send_loses_nothing_and_sends_nothing_twice(
+    stack: Stack, queue_replies: Queue, measured: Measured
+) -> None:
+    chance = random.Random(SEED)
+    stack.simulator.change(sendLatencyS=HALF_A_CALL_S, respondAfterSendS=HALF_A_CALL_S)
+    texts = queue_replies("killed", per_unit=5)
+
+    in_flight = [kill_in_mid_send(stack, chance) for _ in range(KILLS)]
+    account = settle(stack, texts)
+    until(lambda: stack.rows.busy_lanes() == 0, "free lanes", within_s=20)
+
+    measured(
+        f"worker killed {KILLS} times with {in_flight} sends in flight (seed {SEED}): "
+        f"{len(texts)} messages, {account.summary}; 0 lost, 0 sent twice"
+    )
+    assert sum(in_flight) > 0
+    assert account.left_twice == []
+    assert account.said_gone_but_never_left == []
+    assert len(account.statuses) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("times", "is_group"), [(1, False), (2, True)], ids=["once", "twice to all, as platforms repeat it"]
+)
+def test_worker_asked_to_end_finishes_what_it_sends(
+    stack: Stack, queue_replies: Queue, measured: Measured, times: int, is_group: bool
+) -> None:
+    stack.simulator.change(sendLatencyS=HALF_A_CALL_S, respondAfterSendS=HALF_A_CALL_S)
+    texts = queue_replies(f"asked {times}", per_unit=2)
+    until(lambda: sending(stack) == 3, "send in flight on every lane")
+
+    ended_after_s, code = stack.worker.terminate(times=times, is_group=is_group)
+    recorded = sorted(stack.rows.statuses(texts).values())
+    stack.worker.start()
+    account = settle(stack, texts)
+
+    measured(f"worker asked to end {times} time(s) with 3 sends in flight: ended after {ended_after_s:.1f} s")
+    assert ended_after_s < 25
+    assert code == 0
+    assert [status for status in recorded if status not in (*GONE, "queued")] == []
+    assert len([status for status in recorded if status in GONE]) == 3
+    assert set(account.statuses.values()) <= set(GONE)
+    assert account.left_twice == []
+
+
+def kill_in_mid_send(stack: Stack, chance: random.Random) -> int:
+    """Kill the worker at some moment of a send, start the next one, and give how many sends were in flight."""
+    time.sleep(chance.uniform(0, 2 * HALF_A_CALL_S))
+    until(lambda: sending(stack) > 0, "send in flight")
+    in_flight = sending(stack)
+    stack.worker.kill()
+    stack.worker.start()
+    return in_flight
+
+
+def sending(stack: Stack) -> int:
+    return stack.rows.sending_since(stack.worker.started_at)

@@ -1,0 +1,169 @@
+"""The relay: batches, what fails in them, and when a unit was last heard."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from portal.clock import now
+from portal.db import atomic, db
+from portal.inbox import relay
+from portal.models import Connection, EventState, Message, Unit, WebhookEvent
+from portal.services import delivery
+from portal.tenancy import TenantScope, across_tenants
+from tests.factories import make_connected_unit
+from tests.inbox.conftest import Evolution
+from tests.inbox.payloads import message
+
+Rows = Callable[..., list[Any]]
+BROKEN = {"key": None}
+
+
+def make_due() -> None:
+    with across_tenants("a test lets time pass"), atomic():
+        waiting = update(WebhookEvent).where(WebhookEvent.retry_at.is_not(None))
+        db.session.execute(waiting.values(retry_at=now() - timedelta(hours=1)))
+
+
+def bodies(rows: Rows) -> list[str]:
+    return [m.body for m in rows(Message)]
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_failing_event_does_not_hold_up_the_others(evolution: Evolution, rows: Rows) -> None:
+    evolution.tell(
+        ("messages.upsert", message("3A01", "antes")),
+        ("messages.upsert", BROKEN),
+        ("messages.upsert", message("3A02", "depois")),
+    )
+
+    assert bodies(rows) == ["antes", "depois"]
+    assert [event.state for event in evolution.events()] == [EventState.DONE, EventState.NEW, EventState.DONE]
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_failing_event_waits_longer_each_time_and_is_parked_with_its_error(evolution: Evolution, rows: Rows) -> None:
+    evolution.post("messages.upsert", BROKEN)
+    waits = []
+    for _ in range(relay.MOST_ATTEMPTS):
+        before = now()
+        relay.drain()
+        waits.append(round((evolution.events()[0].retry_at - before).total_seconds()))
+        make_due()
+
+    parked = evolution.events()[0]
+    assert waits == sorted(set(waits))
+    assert (parked.state, parked.attempts, parked.error) == (EventState.PARKED, 5, "NotUnderstood")
+    assert relay.drain() == 0
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_failed_event_is_not_tried_before_its_time(evolution: Evolution, rows: Rows) -> None:
+    evolution.tell(("messages.upsert", BROKEN))
+
+    assert relay.drain() == 0
+    assert evolution.events()[0].attempts == 1
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_failure_that_passes_leaves_nothing_undone(
+    evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("portal.inbox.process.find_or_open_conversation", _fail)
+        evolution.tell(("messages.upsert", message("3A01", "Bom dia")))
+    left = evolution.events()[0].state, bodies(rows)
+    make_due()
+    relay.drain()
+
+    assert left == (EventState.NEW, [])
+    assert bodies(rows) == ["Bom dia"]
+    assert evolution.events()[0].state == EventState.DONE
+
+
+def _fail(*args: object) -> None:
+    raise RuntimeError("the database hiccups")
+
+
+@pytest.mark.usefixtures("unit")
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        "text",
+        {},
+        [None],
+        {"key": {}},
+        {"key": {"remoteJid": "5511999990002@s.whatsapp.net"}},
+        message("3A01", messageTimestamp="soon"),
+        message("3A01", messageTimestamp=10**30),
+        message("3A" + "0" * 200),
+        message("3A\x00"),
+    ],
+    ids=range(10),
+)
+def test_what_no_event_looks_like_is_put_off_and_not_more(evolution: Evolution, rows: Rows, data: object) -> None:
+    evolution.tell(("messages.upsert", data), ("messages.upsert", message("3A77", "Bom dia")))
+
+    assert [event.attempts for event in evolution.events()] == [1, 0]
+    assert bodies(rows) == ["Bom dia"]
+
+
+@pytest.mark.usefixtures("unit")
+def test_more_than_a_batch_is_applied_in_several(
+    evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "BATCH", 2)
+    for number in range(5):
+        evolution.post("messages.upsert", message(f"3A0{number}", str(number)))
+
+    applied = [relay.drain() for _ in range(4)]
+
+    assert applied == [2, 2, 1, 0]
+    assert bodies(rows) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_last_event_is_the_newest_one_heard(
+    unit: Unit, evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolution.tell(("messages.upsert", BROKEN))
+    evolution.tell(("messages.upsert", message("3A01")))
+    newest = evolution.events()[1].received_at
+    with across_tenants("a test lets the first event be older"), atomic():
+        first = update(WebhookEvent).where(WebhookEvent.attempts == 1)
+        db.session.execute(first.values(received_at=newest - timedelta(hours=1)))
+    make_due()
+
+    relay.drain()
+
+    assert rows(Connection)[0].last_event_at == newest
+
+
+def test_every_unit_with_news_gets_its_turn(scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows) -> None:
+    make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.post("messages.upsert", message("3A01", "centro"))
+    evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
+
+    assert relay.drain() == 2
+    assert bodies(rows) == ["centro", "praia"]
+    assert len({m.unit_id for m in rows(Message)}) == 2
+
+
+def test_a_unit_that_another_relay_is_at_is_left_to_it(
+    unit: Unit, evolution: Evolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolution.post("messages.upsert", message("3A01"))
+    monkeypatch.setattr(delivery, "lock_unit", lambda *args, **options: False)
+
+    assert relay.drain() == 0
+    assert evolution.events()[0].state == EventState.NEW
+
+
+def test_an_event_of_no_unit_is_left_to_the_operator(evolution: Evolution, scope: TenantScope) -> None:
+    evolution.post("messages.upsert", message("3A01"), instance="unit_of_nobody")
+
+    assert relay.drain() == 0
+    assert json.loads(evolution.events()[0].body)["instance"] == "unit_of_nobody"

@@ -1,0 +1,123 @@
+"""The ways into a running portal from outside: its JSON API, the simulator's own API, and the rows themselves."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import requests
+from psycopg.rows import dict_row
+
+TIMEOUT_S = 15
+
+
+class PortalApi:
+    """An integrator who has signed in."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.token = ""
+
+    def sign_in(self, email: str, password: str) -> None:
+        answer = self._ask("POST", "/admin/login", {"email": email, "password": password})
+        self.token = answer["accessToken"]
+
+    def unit_ids(self) -> dict[str, UUID]:
+        """Slug -> id of the units that the caller may see."""
+        return {unit["slug"]: UUID(unit["id"]) for unit in self._ask("GET", "/admin/units")}
+
+    def connect(self, unit: str, *, pairing_number: str = "") -> None:
+        self._ask("POST", f"/units/{unit}/whatsapp/connect", {"pairingNumber": pairing_number})
+
+    def status(self, unit: str) -> str:
+        return str(self._ask("GET", f"/units/{unit}/whatsapp/status")["status"])
+
+    def send(self, unit: str, *, phone: str, text: str) -> str:
+        """Queue a text and give the message's id."""
+        answer = self._ask("POST", f"/units/{unit}/whatsapp/send", {"phone": phone, "message": text})
+        return str(answer["messageId"])
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=TIMEOUT_S)
+        assert answer.ok, f"{method} {path} answered {answer.status_code}: {answer.text[:500]}"
+        return answer.json()
+
+
+class SimulatorApi:
+    """The person who holds the shops' phones and writes as their customers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def instances(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask("GET", "/instances")
+        return found
+
+    def scan(self, instance: str, *, number: str, name: str) -> None:
+        self._ask("POST", f"/instances/{instance}/scan", {"number": number, "profileName": name})
+
+    def unlink(self, instance: str) -> None:
+        self._ask("POST", f"/instances/{instance}/unlink", {})
+
+    def customer_writes(self, instance: str, *, number: str, name: str, text: str) -> None:
+        self._ask("POST", f"/instances/{instance}/messages", {"from": number, "name": name, "text": text})
+
+    def sent_texts(self) -> list[str]:
+        """Every text that left through the API, as often as it left."""
+        return [str(send["text"]) for send in self._ask("GET", "/sends")]
+
+    def failed_deliveries(self) -> int:
+        """How many attempts to post a webhook were not answered with success."""
+        return sum(attempt["status"] != 200 for attempt in self._ask("GET", "/deliveries"))
+
+    def change(self, **switches: float | None) -> None:
+        self._ask("PUT", "/settings", switches)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        answer = requests.request(method, f"{self.url}/simulator{path}", json=body, timeout=TIMEOUT_S)
+        assert answer.ok, f"{method} {path} answered {answer.status_code}: {answer.text[:500]}"
+        return answer.json()
+
+
+class Rows:
+    """What the database holds, read past the portal."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def statuses(self, texts: list[str]) -> dict[str, str]:
+        """Text -> status of the outbound messages with one of these texts, each of which must be there once."""
+        query = "SELECT body, status FROM messages WHERE direction = 'outbound' AND body = ANY(%s)"
+        found = self.fetch(query, texts)
+        statuses = {row["body"]: row["status"] for row in found}
+        assert len(found) == len(statuses), "a text has more than one row"
+        return statuses
+
+    def received(self, texts: list[str]) -> list[str]:
+        """The inbound messages with one of these texts, as often as they are there."""
+        query = "SELECT body FROM messages WHERE direction = 'inbound' AND body = ANY(%s)"
+        return [row["body"] for row in self.fetch(query, texts)]
+
+    def count(self, query: str, *values: object) -> int:
+        return int(self.fetch(f"SELECT count(*) AS number FROM {query}", *values)[0]["number"])
+
+    def busy_lanes(self) -> int:
+        return self.count("lanes WHERE message_id IS NOT NULL")
+
+    def instance_of(self, unit: str) -> str:
+        """The instance that the unit's connection names now."""
+        query = "SELECT instance_name FROM unit_whatsapp_connections JOIN units ON units.id = unit_id WHERE slug = %s"
+        return str(self.fetch(query, unit)[0]["instance_name"])
+
+    def workers_since(self, instant: float) -> int:
+        """How many worker processes have begun since then."""
+        return self.count("relays WHERE started_at > to_timestamp(%s)", instant)
+
+    def sending_since(self, instant: float) -> int:
+        """How many sends workers that began since then have in flight."""
+        owned = "messages JOIN relays ON relays.id = relay_id"
+        return self.count(f"{owned} WHERE status = 'sending' AND started_at > to_timestamp(%s)", instant)
+
+    def fetch(self, query: str, *values: object) -> list[dict[str, Any]]:
+        with psycopg.connect(self._url, row_factory=dict_row) as connection:
+            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]

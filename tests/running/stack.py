@@ -1,0 +1,111 @@
+"""The whole portal as real processes: its servers, its programs, and the simulated Evolution API."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import programs
+from local.instance import Instance
+from local.people import PEOPLE
+from local.processes import free_port
+from local.redis_server import RedisServer
+from local.services import Services
+from tests.running.clients import PortalApi, Rows, SimulatorApi
+from tests.running.program import Program
+from tests.running.waiting import until
+
+ADMIN, AGENT, OPERATOR = (person.email for person in PEOPLE)
+QUEUES = 2
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running portal. `secrets` are those that only the test knows, by what they are."""
+
+    folder: Path
+    env: dict[str, str]
+    passwords: dict[str, str]
+    redis: RedisServer
+    evolution: Program
+    web: Program
+    worker: Program
+    api: PortalApi
+    simulator: SimulatorApi
+    rows: Rows
+    secrets: dict[str, set[str]] = field(default_factory=dict)
+
+    def note_secret(self, kind: str, value: str) -> None:
+        self.secrets.setdefault(kind, set()).add(value)
+
+    def link(self, unit: str, *, number: str, name: str = "Loja Exemplo") -> str:
+        """Connect a unit to a simulated phone, and give the name of its instance."""
+        self.api.connect(unit)
+        instance = self.rows.instance_of(unit)
+        until(lambda: self._shows_code(instance), "QR code at the simulator")
+        self.simulator.scan(instance, number=number, name=name)
+        until(lambda: self.api.status(unit) == "connected", f"connection of {unit}")
+        return instance
+
+    def _shows_code(self, instance: str) -> bool:
+        return any(one["name"] == instance and one["code"] for one in self.simulator.instances())
+
+
+@contextmanager
+def open_stack(services: Services, database: str, folder: Path, *, flags: Sequence[str] = ()) -> Iterator[Stack]:
+    """Start everything on an empty, migrated database; `flags` are the simulator's."""
+    instance = Instance(folder)
+    # Of its own, so that a test may stop it.
+    redis = RedisServer(folder, wheels_only=True, is_durable=False)
+    with ExitStack() as ending:
+        ending.callback(redis.stop)
+        redis.start()
+        env = _environment(instance, services.url_of(database), redis.url)
+        subprocess.run(programs.setup(folder), env=env, check=True, capture_output=True)
+        stack = _make_stack(instance, env, redis)
+        for program, its_flags in ((stack.evolution, flags), (stack.web, ()), (stack.worker, ())):
+            ending.callback(program.stop)
+            program.start(*its_flags)
+        stack.api.sign_in(ADMIN, stack.passwords[ADMIN])
+        yield stack
+
+
+def _environment(instance: Instance, database_url: str, redis_url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    evolution_url = f"http://{programs.HOST}:{free_port()}"
+    settings = programs.settings(instance, {}, web_port=free_port(), evolution_url=evolution_url)
+    return {**kept, "DATABASE_URL": database_url, "REDIS_URL": redis_url, **settings}
+
+
+def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer) -> Stack:
+    folder, web_port = instance.folder, int(env["PORT"])
+    evolution_port = int(env["EVOLUTION_API_URL"].rpartition(":")[2])
+    rows = Rows(env["DATABASE_URL"])
+    commands = {
+        "evolution": programs.evolution(
+            evolution_port, api_key=env["EVOLUTION_API_KEY"], state_file=folder / "evolution.json"
+        ),
+        "web": programs.web(web_port),
+        "worker": programs.worker(),
+    }
+    signs_of_life = {
+        "evolution": lambda _: programs.answers(evolution_port, "/simulator/instances"),
+        "web": lambda _: programs.answers(web_port, "/health"),
+        "worker": lambda started_at: rows.workers_since(started_at) >= QUEUES,
+    }
+    running = {
+        name: Program(name, command, env, folder=folder, is_ready=signs_of_life[name])
+        for name, command in commands.items()
+    }
+    return Stack(
+        folder=folder,
+        env=env,
+        passwords=instance.known_passwords(),
+        redis=redis,
+        api=PortalApi(env["BASE_URL"]),
+        simulator=SimulatorApi(env["EVOLUTION_API_URL"]),
+        rows=rows,
+        **running,
+    )
