@@ -79,12 +79,14 @@ def record_sent(claimed: ClaimedMessage, sent: SentMessage) -> None:
 def record_away(claimed: ClaimedMessage, error: EvolutionError) -> None:
     """Nothing left, and nobody is to blame: the message keeps its place and its attempts, the lane waits."""
     with tenant_transaction(TenantScope(claimed.tenant_id)) as scope:
-        _return_to_queue(scope, _lock(scope, claimed))
+        message = _lock(scope, claimed)
+        if error.code == UNIT_AWAY:
+            # Before the lane: whoever changes a connection's state holds its row first and its lane second.
+            _ask_for_check(scope, claimed.unit_id)
+        _return_to_queue(scope, message)
         lane: Lane = db.session.scalars(scope.select(Lane).where(Lane.unit_id == claimed.unit_id)).one()
         pause_s = _pause_s(lane.away_count)
         _release(scope, claimed, pause_s=pause_s, away=lane.away_count + 1, reason=error.code)
-        if error.code == UNIT_AWAY:
-            _ask_for_check(scope, claimed.unit_id)
 
 
 def record_failed(claimed: ClaimedMessage, error: EvolutionError, *, is_final: bool) -> None:

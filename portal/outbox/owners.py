@@ -48,10 +48,10 @@ def bury_dead() -> int:
         owners = list(db.session.scalars(dead))
         if not owners:
             return 0
+        # Connections before lanes, as everywhere.
+        theirs = update(Connection).where(Connection.action_relay_id.in_(owners))
+        db.session.execute(theirs.values(action_relay_id=None))
         in_doubt = _doubt(owners)
-        db.session.execute(
-            update(Connection).where(Connection.action_relay_id.in_(owners)).values(action_relay_id=None)
-        )
         db.session.execute(delete(Relay).where(Relay.id.in_(owners)))
     log.warning("dead workers buried", workers=len(owners), in_doubt=in_doubt)
     return in_doubt
@@ -64,9 +64,9 @@ def settle_forgotten(owner_id: UUID, held: set[UUID]) -> None:
     """
     mine = Connection.action_relay_id == owner_id
     with across_tenants("a worker serves every tenant"), atomic():
-        in_doubt = _doubt([owner_id], held)
         forgotten = update(Connection).where(mine, Connection.unit_id.not_in(held)).values(action_relay_id=None)
         db.session.execute(forgotten.execution_options(synchronize_session=False))
+        in_doubt = _doubt([owner_id], held)
     if in_doubt:
         log.warning("sends without an outcome are now in doubt", in_doubt=in_doubt)
 

@@ -209,7 +209,7 @@ def _scope(account: Account, tenant_id: UUID | None, address: str | None) -> Ten
 
 def _check_user(email: str, role: Role, password: str, tenant_slug: str | None, unit_slugs: tuple[str, ...]) -> None:
     problems = {}
-    if "@" not in email or len(email) > 254:
+    if "@" not in email or "\x00" in email or len(email) > 254:
         problems["email"] = _("Give an e-mail address, such as name@company.com.")
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         problems["password"] = _("Choose a password of at least %(shortest)s characters.", shortest=SHORTEST_PASSWORD)

@@ -23,6 +23,7 @@ from portal.models import (
     MessageStatus,
     Unit,
 )
+from portal.services import delivery
 from portal.tenancy import TenantScope
 
 LONGEST_TEXT = 10_000
@@ -44,6 +45,7 @@ def reply(scope: TenantScope, conversation_id: UUID, *, text: str) -> Queued:
     text = _checked_text(text)
     with atomic():
         conversation = scope.get(Conversation, conversation_id)
+        delivery.lock_unit(scope, conversation.unit_id)
         return _queue_message(scope, conversation, text, source=MessageSource.PERSON, client_message_id=None)
 
 
@@ -64,6 +66,8 @@ def send_to_phone(
     client_message_id = _checked_client_message_id(client_message_id)
     with atomic():
         unit = scope.get(Unit, unit_id)
+        # The inbox relay holds it while it writes the same conversation and lane, in another order.
+        delivery.lock_unit(scope, unit.id)
         contact_id = find_or_add_contact(scope, phone=number)
         conversation_id = find_or_open_conversation(scope, unit.id, contact_id)
         conversation = scope.get(Conversation, conversation_id)

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -89,7 +90,7 @@ def operator(open_page: Callable[..., Page]) -> Page:
 @pytest.fixture
 def unit(admin: Page, request: pytest.FixtureRequest) -> str:
     """A unit of this test's own, by its short name."""
-    return make_unit(admin, f"Loja {abs(hash(request.node.nodeid)) % 100_000}")
+    return make_unit(admin, f"Loja {crc32(request.node.nodeid.encode()) % 100_000:05d}")
 
 
 @pytest.fixture

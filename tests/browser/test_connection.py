@@ -10,7 +10,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.people import HOME, PHONE, ask_for_code, qr_code, stays_on_page
 from tests.running.stack import Stack
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 OpenPage = Callable[..., Page]
 NUMBER = "5511950009001"
@@ -118,7 +118,7 @@ def test_code_that_nobody_scans_ends_and_a_new_one_is_offered(admin: Page, unit:
     ask_for_code(admin)
     expect(qr_code(admin)).to_be_visible()
 
-    expect(admin.get_by_text("The code ran out")).to_be_visible(timeout=15_000)
+    expect(admin.locator("#connection-panel").get_by_text("The code ran out")).to_be_visible(timeout=15_000)
     expect(admin.locator("#connection-panel[hx-trigger]")).to_have_count(0)
     ask_for_code(admin, button="Generate a new code")
 

@@ -7,8 +7,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.people import HOME, ask_for_code, qr_code, sign_in
 from tests.running.stack import ADMIN, Stack
+from tests.running.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 # The page asks anew every 3 s.
 REFRESHED_MS = 12_000
@@ -35,6 +36,7 @@ def test_connect_page_follows_by_refreshing_itself(plain: Page, unit: str, stack
 def test_reply_is_an_ordinary_form(plain: Page, linked_unit: str, stack: Stack) -> None:
     instance = stack.rows.instance_of(linked_unit)
     stack.simulator.customer_writes(instance, number="5511950009003", name="Rita Exemplo", text="Is it ready?")
+    until(lambda: stack.rows.received(["Is it ready?"]), "question")
     plain.goto(f"{HOME}/conversations?unit={linked_unit}")
     plain.get_by_role("link", name="Rita Exemplo").click()
     plain.get_by_role("textbox", name="Message").fill("It is ready, come by.")

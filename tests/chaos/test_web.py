@@ -5,8 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from tests.running.stack import Stack
 from tests.running.waiting import until
+
+pytestmark = pytest.mark.xdist_group("chaos")
 
 SEED = 20_240_608
 BURSTS = 4

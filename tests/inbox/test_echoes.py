@@ -103,6 +103,18 @@ def test_an_echo_under_an_address_we_did_not_know_becomes_one_message_with_the_a
     assert settled[0].delivered_at is not None
 
 
+def test_a_failure_told_before_the_answer_keeps_its_reason(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    evolution.tell(("send.message", echo(ID, "Olá", chat=MARIA_LID, messageTimestamp=this_minute())))
+    evolution.tell(("messages.update", receipt(ID, "ERROR", chat=MARIA_LID)))
+    in_flight.answer(ID)
+
+    failed = rows(Message)[0]
+    assert (failed.id, failed.status, failed.error_code) == (in_flight.id, MessageStatus.FAILED, "refused_by_whatsapp")
+    assert failed.failed_at is not None
+
+
 @pytest.mark.parametrize("event", ["send.message", "messages.upsert"])
 def test_an_echo_settles_a_message_in_doubt(in_flight: InFlight, evolution: Evolution, rows: Rows, event: str) -> None:
     in_flight.doubt()

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from portal.clock import now
 from portal.db import atomic, db
-from portal.models import Connection, ConnectionAction, ConnectionStatus, Lane, ScanLink, StatusReason, Unit
+from portal.models import Connection, ConnectionAction, ConnectionStatus, Lane, Message, ScanLink, StatusReason, Unit
 from portal.services import connections
 from portal.tenancy import TenantScope, acting_for
 from tests.inbox.conftest import NAME, Evolution
@@ -136,9 +138,11 @@ def banned(reason: int) -> list[tuple[str, object, str]]:
         (banned(402), "number_banned"),
         (banned(403), "number_banned"),
         (banned(406), "number_banned"),
+        ([(event, data, at(1)) for event, data, _told_at in ended(403)], "number_banned"),
+        ([(event, data, at(1)) for event, data, _told_at in LIMIT], "qr_expired"),
         ([(UPDATE, closed(408), at(1))], "connection_lost"),
     ],
-    ids=["logout", "qr_limit", "restricted", "forbidden", "banned", "lost"],
+    ids=["logout", "qr_limit", "restricted", "forbidden", "banned", "banned_at_once", "qr_limit_at_once", "lost"],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_an_end_is_told_with_what_led_to_it_in_any_order(
@@ -217,8 +221,6 @@ def test_news_of_the_instance_before_moves_nothing(
 def test_messages_of_the_instance_before_still_count(
     scope: TenantScope, pairing_unit: Unit, evolution: Evolution, rows: Rows
 ) -> None:
-    from portal.models import Message
-
     replace_instance(scope)
 
     evolution.tell(("messages.upsert", message("AC01", from_me=True)), ("messages.update", receipt("AC01", "READ")))
@@ -228,10 +230,6 @@ def test_messages_of_the_instance_before_still_count(
 
 def replace_instance(scope: TenantScope) -> None:
     """The unit is being connected anew: what the events are about is the instance before."""
-    from datetime import timedelta
-
-    from portal.clock import now
-
     with acting_for(scope), atomic():
         this = scope.update(Connection).where(Connection.instance_name == NAME)
         columns = {

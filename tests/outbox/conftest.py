@@ -1,6 +1,7 @@
-"""Units with something to send, on a database where things really commit."""
+"""Units with something to send and connections to tend, on a database where things really commit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +9,14 @@ import pytest
 from sqlalchemy import inspect, select
 
 from portal.db import atomic, db
+from portal.extensions import parts
 from portal.models import Conversation, Lane, Message, Unit
+from portal.outbox import servers
 from portal.services import conversations
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.factories import make_connected_unit, make_conversation, make_tenant
+from tests.evolution.little_servers import Scripted, closed_port
+from tests.factories import make_connected_unit, make_conversation, make_tenant, make_unit
+from tests.outbox.desk import KEY, Desk, Evolution
 
 
 class Shop:
@@ -63,3 +68,49 @@ def shop(scope: TenantScope) -> Shop:
 def rows(database: None) -> Callable[[Any], list[Any]]:
     """All rows of a model, as they now stand in the database."""
     return rows_of
+
+
+@pytest.fixture
+def point_to(monkeypatch: pytest.MonkeyPatch, database: None) -> Callable[..., None]:
+    """Let the environment name this Evolution; its webhooks find nobody at home."""
+
+    def point(url: str, key: str = KEY) -> None:
+        base_url = f"http://127.0.0.1:{closed_port()}"
+        changed = replace(parts.config, evolution_api_url=url, evolution_api_key=key, base_url=base_url)
+        monkeypatch.setattr(parts, "config", changed)
+        servers.sync_default()
+
+    return point
+
+
+@pytest.fixture(scope="module")
+def running_evolution() -> Iterator[Evolution]:
+    evolution = Evolution()
+    yield evolution
+    evolution.stop()
+
+
+@pytest.fixture
+def evolution(running_evolution: Evolution, point_to: Callable[..., None]) -> Evolution:
+    """The simulated server, without the instances of the test before."""
+    running_evolution.simulator.store.instances.clear()
+    point_to(running_evolution.url)
+    return running_evolution
+
+
+@pytest.fixture
+def unit(scope: TenantScope) -> Unit:
+    return make_unit(scope)
+
+
+@pytest.fixture
+def desk(scope: TenantScope, unit: Unit) -> Desk:
+    return Desk(scope, unit)
+
+
+@pytest.fixture
+def scripted(point_to: Callable[..., None]) -> Iterator[Scripted]:
+    scripted = Scripted()
+    point_to(scripted.url)
+    yield scripted
+    scripted.stop()

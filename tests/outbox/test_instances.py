@@ -1,162 +1,24 @@
-"""What people ask of a connection, carried out against a simulated Evolution with short waits."""
+"""What people ask of a connection, carried out at a simulated Evolution."""
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import requests
 
-from local.evolution import Simulator, SimulatorSettings, create_simulator, serve
-from portal.db import atomic, db
+from portal.db import atomic
 from portal.evolution.client import EvolutionClient
 from portal.evolution.types import QrCode
 from portal.extensions import parts
-from portal.models import Connection, ConnectionAction, ConnectionStatus, EvolutionServer, StatusReason, Unit
-from portal.outbox import instances, owners, servers
+from portal.models import ConnectionAction, ConnectionStatus, EvolutionServer, StatusReason
+from portal.outbox import instances
 from portal.services import connections
 from portal.services.connections import lock_connection, set_status
-from portal.tenancy import TenantScope, acting_for
-from tests.evolution.little_servers import Scripted, closed_port
-from tests.factories import connection_of, make_unit
+from portal.tenancy import acting_for
+from tests.evolution.little_servers import closed_port
 from tests.outbox.conftest import rows_of
+from tests.outbox.desk import KEY, OWNER, Desk, Evolution, link, until
 
 pytestmark = pytest.mark.commits
-
-KEY = "a-key-for-tests-only"
-OWNER = owners.new_owner()
-DEADLINE_S = 10.0
-SHORT = {
-    "create_wait_s": 0.3,
-    "connect_wait_s": 0.2,
-    "first_qr_s": 0.02,
-    "pairing_s": 0.02,
-    "removal_s": 0.02,
-    "retry_attempts": 1,
-}
-
-
-class Evolution:
-    """The simulated server, and what a person with a phone does there."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.flask = create_simulator(SimulatorSettings(**{"api_key": KEY, **SHORT, **changes}))
-        self.simulator: Simulator = self.flask.extensions["simulator"]
-        self.server, _thread = serve(self.flask, 0)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.simulator.stop()
-
-    def names(self) -> set[str]:
-        return {instance.name for instance in self.simulator.instances.list_all()}
-
-    def tool(self, name: str) -> dict[str, Any]:
-        shown = requests.get(f"{self.url}/simulator/instances", timeout=5).json()
-        return next(one for one in shown if one["name"] == name)
-
-    def act(self, name: str, what: str, **body: str) -> None:
-        requests.post(f"{self.url}/simulator/instances/{name}/{what}", json=body, timeout=5).raise_for_status()
-
-    def scan(self, name: str) -> None:
-        self.act(name, "scan", number="5511999990001")
-        until(lambda: self.tool(name)["state"] == "open")
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def point_to(monkeypatch: pytest.MonkeyPatch, database: None) -> Callable[..., None]:
-    """Let the environment name this Evolution; its webhooks find nobody at home."""
-
-    def point(url: str, key: str = KEY) -> None:
-        base_url = f"http://127.0.0.1:{closed_port()}"
-        changed = replace(parts.config, evolution_api_url=url, evolution_api_key=key, base_url=base_url)
-        monkeypatch.setattr(parts, "config", changed)
-        servers.sync_default()
-
-    return point
-
-
-@pytest.fixture(scope="module")
-def running_evolution() -> Iterator[Evolution]:
-    evolution = Evolution()
-    yield evolution
-    evolution.stop()
-
-
-@pytest.fixture
-def evolution(running_evolution: Evolution, point_to: Callable[..., None]) -> Evolution:
-    """The simulated server, without the instances of the test before."""
-    running_evolution.simulator.store.instances.clear()
-    point_to(running_evolution.url)
-    return running_evolution
-
-
-@pytest.fixture
-def unit(scope: TenantScope) -> Unit:
-    return make_unit(scope)
-
-
-class Desk:
-    """Wishes for one unit, and the worker that carries them out."""
-
-    def __init__(self, scope: TenantScope, unit: Unit) -> None:
-        self.scope, self.unit_id = scope, unit.id
-
-    def ask(self, wish: Callable[..., object], **options: object) -> None:
-        with acting_for(self.scope):
-            wish(self.scope, self.unit_id, **options)
-
-    def work(self) -> Connection:
-        for wish in instances.claim_actions(OWNER, limit=5):
-            instances.carry_out(wish)
-        return self.connection
-
-    def move(self, status: ConnectionStatus, reason: StatusReason) -> None:
-        """What the webhook would have said."""
-        with acting_for(self.scope), atomic():
-            set_status(lock_connection(self.scope, self.unit_id), status, reason)
-
-    def hurry(self) -> None:
-        """Let the time of what was put off be now."""
-        with acting_for(self.scope), atomic():
-            this = self.scope.update(Connection).where(Connection.unit_id == self.unit_id)
-            db.session.execute(this.values(action_requested_at=Connection.created_at))
-
-    @property
-    def connection(self) -> Connection:
-        return connection_of(self.scope, self.unit_id)
-
-    @property
-    def state(self) -> tuple[str, str | None]:
-        return self.connection.status, self.connection.status_reason
-
-    @property
-    def name(self) -> str:
-        return self.connection.instance_name or ""
-
-
-@pytest.fixture
-def desk(scope: TenantScope, unit: Unit) -> Desk:
-    return Desk(scope, unit)
-
-
-def link(desk: Desk, evolution: Evolution) -> str:
-    """Connect and scan; gives the instance's name."""
-    desk.ask(connections.request_connect)
-    desk.work()
-    evolution.scan(desk.name)
-    desk.move(ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
-    return desk.name
 
 
 def test_connect_makes_an_instance_with_its_webhook_and_shows_the_code(desk: Desk, evolution: Evolution) -> None:
@@ -336,124 +198,6 @@ def test_delete_of_what_evolution_has_lost_is_done(desk: Desk, evolution: Evolut
     desk.work()
 
     assert desk.state == ("not_configured", None)
-
-
-def check(desk: Desk) -> Connection:
-    with acting_for(desk.scope), atomic():
-        connection = lock_connection(desk.scope, desk.unit_id)
-        connection.action, connection.action_attempts = ConnectionAction.CHECK, 0
-        connection.action_requested_at = connection.created_at
-    return desk.work()
-
-
-def test_check_finds_the_scan_that_no_webhook_told(desk: Desk, evolution: Evolution) -> None:
-    desk.ask(connections.request_connect)
-    desk.work()
-    evolution.scan(desk.name)
-
-    connection = check(desk)
-
-    assert desk.state == ("connected", "scan_completed")
-    assert (connection.phone, connection.profile_name) == ("5511999990001", "Demo shop")
-
-
-def test_check_finds_the_logout_that_no_webhook_told(desk: Desk, evolution: Evolution) -> None:
-    name = link(desk, evolution)
-    evolution.act(name, "unlink")
-    until(lambda: evolution.tool(name)["state"] == "close")
-
-    check(desk)
-
-    assert desk.state == ("disconnected", "connection_lost")
-
-
-def test_check_finds_that_evolution_has_lost_the_instance(desk: Desk, evolution: Evolution) -> None:
-    name = link(desk, evolution)
-    evolution.simulator.store.instances.pop(name)
-
-    check(desk)
-
-    assert desk.state == ("disconnected", "connection_error")
-
-
-def test_check_of_what_is_right_changes_nothing(desk: Desk, evolution: Evolution) -> None:
-    link(desk, evolution)
-    connected_at = desk.connection.connected_at
-
-    connection = check(desk)
-
-    assert desk.state == ("connected", "scan_completed")
-    assert (connection.connected_at, connection.action) == (connected_at, None)
-
-
-def test_check_asks_again_while_evolution_has_not_loaded_the_instance(
-    desk: Desk, evolution: Evolution, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    link(desk, evolution)
-    monkeypatch.setattr(EvolutionClient, "connection_state", lambda client, name: None)
-
-    connection = check(desk)
-
-    assert desk.state == ("connected", "scan_completed")
-    assert (connection.action, connection.action_relay_id) == (ConnectionAction.CHECK, None)
-
-
-def test_check_of_an_evolution_that_is_away_says_nothing_about_the_number(
-    desk: Desk, evolution: Evolution, point_to: Callable[..., None]
-) -> None:
-    link(desk, evolution)
-    point_to(f"http://127.0.0.1:{closed_port()}")
-
-    connection = check(desk)
-
-    assert desk.state == ("connected", "scan_completed")
-    assert connection.action == ConnectionAction.CHECK
-
-
-def test_an_evolution_that_cannot_be_reached_is_named(desk: Desk, point_to: Callable[..., None]) -> None:
-    point_to(f"http://127.0.0.1:{closed_port()}")
-    desk.ask(connections.request_connect)
-    desk.work()
-
-    assert desk.state == ("disconnected", "evolution_unreachable")
-    assert desk.connection.action is None
-
-
-def test_a_refused_key_is_named(desk: Desk, evolution: Evolution, point_to: Callable[..., None]) -> None:
-    point_to(evolution.url, "another-key-for-tests")
-    desk.ask(connections.request_connect)
-    desk.work()
-
-    assert desk.state == ("disconnected", "evolution_key_refused")
-
-
-@pytest.fixture
-def scripted(point_to: Callable[..., None]) -> Iterator[Scripted]:
-    scripted = Scripted()
-    point_to(scripted.url)
-    yield scripted
-    scripted.stop()
-
-
-def test_a_missing_licence_is_named(desk: Desk, scripted: Scripted) -> None:
-    scripted.answer(503, {"error": "service not activated", "code": "LICENSE_REQUIRED", "message": "activate it"})
-    desk.ask(connections.request_connect)
-    desk.work()
-
-    assert desk.state == ("disconnected", "evolution_not_licensed")
-
-
-def test_what_may_have_been_done_is_tried_again_some_times_and_then_given_up(desk: Desk, scripted: Scripted) -> None:
-    scripted.answer(502, "<html>Bad Gateway</html>")
-    desk.ask(connections.request_connect)
-    attempts = []
-    for _ in range(instances.MOST_ATTEMPTS):
-        attempts.append((desk.state, desk.work().action))
-        desk.hurry()
-
-    assert [action for _state, action in attempts] == [ConnectionAction.CONNECT] * 4 + [None]
-    assert desk.state == ("disconnected", "connection_error")
-    assert len(scripted.asked) == instances.MOST_ATTEMPTS
 
 
 def test_a_wish_that_was_replaced_meanwhile_leaves_no_trace(

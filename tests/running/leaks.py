@@ -47,7 +47,8 @@ def outputs_of(stack: Stack) -> list[tuple[str, str]]:
 
 
 def _of_instances(state_file: Path) -> dict[str, set[str]]:
-    instances = json.loads(state_file.read_text())["instances"]
+    # Written when there is something to keep.
+    instances = json.loads(state_file.read_text())["instances"] if state_file.exists() else []
     webhooks = [one["webhook"] for one in instances if one["webhook"]]
     return {
         "instance token": {one["token"] for one in instances},

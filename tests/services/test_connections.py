@@ -9,6 +9,7 @@ from sqlalchemy import select
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Conflict, Invalid, NotFound
+from portal.extensions import parts
 from portal.models import AuditEvent, Connection, ConnectionStatus, Lane, ScanLink, StatusReason, Unit
 from portal.services import connections
 from portal.services.connections import lock_connection, set_status
@@ -70,8 +71,6 @@ def test_a_wish_to_connect_begins_a_fresh_instance(scope: TenantScope, unit: Uni
 
 
 def test_the_webhook_secret_is_stored_in_clear_nowhere(scope: TenantScope, unit: Unit) -> None:
-    from portal.extensions import parts
-
     ask(scope, connections.request_connect, unit)
 
     connection = connection_of(scope, unit.id)
@@ -156,12 +155,13 @@ def test_an_impossible_pairing_number_is_refused(scope: TenantScope, unit: Unit)
 def test_a_wish_that_the_state_does_not_allow_is_refused(
     scope: TenantScope, linked: Unit, wish: Callable[..., object], status: ConnectionStatus
 ) -> None:
+    unit_id = linked.id
     move(scope, linked, status)
 
     with pytest.raises(Conflict):
         ask(scope, wish, linked)
 
-    assert connection_of(scope, linked.id).action is None
+    assert connection_of(scope, unit_id).action is None
 
 
 def test_what_was_never_connected_cannot_be_deleted(scope: TenantScope, unit: Unit) -> None:

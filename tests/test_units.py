@@ -1,0 +1,130 @@
+"""Units: make, rename, archive."""
+
+import pytest
+
+from portal.db import db
+from portal.errors import Conflict, Invalid, NotFound
+from portal.models import Connection, ConnectionStatus, Lane, Unit
+from portal.queries import units as queries
+from portal.services import units
+from portal.tenancy import acting_for
+from tests.factories import Company, connection_of, make_company, make_connected_unit, make_unit
+
+
+@pytest.fixture
+def acme(database: None) -> Company:
+    return make_company("acme")
+
+
+@pytest.fixture
+def rival(database: None) -> Company:
+    return make_company("rival", unit_slug="norte")
+
+
+def test_new_unit_has_an_empty_connection_and_a_closed_lane(acme: Company) -> None:
+    unit = make_unit(acme.scope, "praia")
+
+    assert connection_of(acme.scope, unit.id).status == ConnectionStatus.NOT_CONFIGURED
+    with acting_for(acme.scope):
+        lane = db.session.scalars(acme.scope.select(Lane).where(Lane.unit_id == unit.id)).one()
+    assert (lane.is_open, lane.has_work, lane.message_id) == (False, False, None)
+
+
+def test_name_and_slug_are_tidied(acme: Company) -> None:
+    with acting_for(acme.scope):
+        unit = units.create_unit(acme.scope, name="  Praia\x00 Grande ", slug=" Praia-Grande ")
+
+    assert (unit.name, unit.slug) == ("Praia Grande", "praia-grande")
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "field"),
+    [
+        ("", "praia", "name"),
+        (" \x00", "praia", "name"),
+        ("x" * 121, "praia", "name"),
+        ("Praia", "", "slug"),
+        ("Praia", "-praia", "slug"),
+        ("Praia", "praia--grande", "slug"),
+        ("Praia", "práia", "slug"),
+        ("Praia", "praia/grande", "slug"),
+        ("Praia", "x" * 61, "slug"),
+        ("Praia", "centro", "slug"),
+        ("Praia", "CENTRO", "slug"),
+    ],
+)
+def test_wrong_name_or_slug_is_refused(acme: Company, name: str, slug: str, field: str) -> None:
+    with acting_for(acme.scope), pytest.raises(Invalid) as refused:
+        units.create_unit(acme.scope, name=name, slug=slug)
+
+    assert list(refused.value.fields) == [field]
+
+
+def test_refused_unit_leaves_no_rows_behind(acme: Company) -> None:
+    with acting_for(acme.scope):
+        with pytest.raises(Invalid):
+            units.create_unit(acme.scope, name="Again", slug="centro")
+
+        assert len(db.session.scalars(acme.scope.select(Unit)).all()) == 1
+        assert len(db.session.scalars(acme.scope.select(Lane)).all()) == 1
+        assert len(db.session.scalars(acme.scope.select(Connection)).all()) == 1
+
+
+def test_two_tenants_may_use_one_slug(acme: Company, rival: Company) -> None:
+    assert make_unit(rival.scope, "centro").slug == acme.unit.slug
+
+
+def test_unit_gets_another_name_and_keeps_its_slug(acme: Company) -> None:
+    with acting_for(acme.scope):
+        units.rename_unit(acme.scope, acme.unit.id, name=" Centro Novo ")
+        unit = queries.get_unit(acme.scope, "centro")
+
+    assert unit.name == "Centro Novo"
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 121])
+def test_unit_keeps_its_name_when_the_new_one_is_none(acme: Company, name: str) -> None:
+    with acting_for(acme.scope):
+        with pytest.raises(Invalid):
+            units.rename_unit(acme.scope, acme.unit.id, name=name)
+
+        assert queries.get_unit(acme.scope, "centro").name == "Centro"
+
+
+def test_connected_unit_is_not_archived(acme: Company) -> None:
+    with acting_for(acme.scope), pytest.raises(Conflict, match="Centro"):
+        units.archive_unit(acme.scope, acme.unit.id)
+
+    with acting_for(acme.scope):
+        assert acme.scope.get(Unit, acme.unit.id).archived_at is None
+
+
+def test_archived_unit_leaves_the_list_and_keeps_its_rows(acme: Company) -> None:
+    unit = make_unit(acme.scope, "praia")
+
+    with acting_for(acme.scope):
+        units.archive_unit(acme.scope, unit.id)
+
+        assert [row.unit.slug for row in queries.list_units(acme.scope)] == ["centro"]
+        assert acme.scope.get(Unit, unit.id).archived_at is not None
+
+
+@pytest.mark.parametrize("act", ["rename", "archive"])
+def test_unit_of_another_tenant_is_not_there(acme: Company, rival: Company, act: str) -> None:
+    change = {
+        "rename": lambda: units.rename_unit(acme.scope, rival.unit.id, name="Taken"),
+        "archive": lambda: units.archive_unit(acme.scope, rival.unit.id),
+    }
+
+    with acting_for(acme.scope), pytest.raises(NotFound):
+        change[act]()
+
+
+def test_list_shows_each_unit_with_its_own_connection(acme: Company) -> None:
+    make_connected_unit(acme.scope, "praia", phone="5511999990009")
+    make_unit(acme.scope, "norte")
+
+    with acting_for(acme.scope):
+        rows = {row.unit.slug: row.connection.phone for row in queries.list_units(acme.scope)}
+
+    assert rows == {"centro": "5511999990001", "praia": "5511999990009", "norte": None}
