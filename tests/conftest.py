@@ -14,13 +14,13 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import MetaData, text
+from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from local.services import Services
 from portal.app import create_app
 from portal.config import Config
-from portal.db import db
+from portal.db import Base, db
 from portal.extensions import parts
 
 SETTINGS = {
@@ -162,8 +162,6 @@ def _emptied_afterwards() -> Iterator[None]:
 
 
 def _empty(engine: Engine) -> None:
-    found = MetaData()
-    found.reflect(engine)
-    names = ", ".join(table.name for table in found.sorted_tables if table.name != "alembic_version")
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))

@@ -51,7 +51,7 @@ def _move(connection: Connection, fact: QrCodeIssued | ConnectionChanged) -> Non
         _opened(connection, fact)
     elif fact.state == "connecting":
         _connecting(connection)
-    else:
+    elif fact.state in ENDINGS:
         _closed(connection, fact)
 
 

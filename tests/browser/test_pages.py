@@ -32,6 +32,11 @@ LOOKS_FOR_AXE = tuple(LOOKS) if SCREENS else ("phone light pt", "desktop dark pt
 GRAVE = ("serious", "critical")
 LONG_TEXT = "Bom dia! Vocês ainda têm o modelo " + "azul-marinho" * 8 + " em estoque? https://example.test/" + "a" * 90
 
+SIDEWAYS = """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
+  .filter((box) => box === document.scrollingElement || ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
+  .filter((box) => box.scrollWidth > box.clientWidth)
+  .map((box) => `${box.scrollWidth - box.clientWidth} px too wide: ${box.tagName} ${box.className}`)
+"""
 OpenPage = Callable[..., Page]
 
 
@@ -147,9 +152,9 @@ def walk(
 
 
 def overflowing(page: Page) -> list[str]:
-    """Whether the page is wider than its window, and how much."""
-    wider: int = page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
-    return [f"{wider} px wider than the window"] if wider > 0 else []
+    """What is wider than its window or than the part that scrolls it, and by how much."""
+    found: list[str] = page.evaluate(SIDEWAYS)
+    return found
 
 
 def barriers(page: Page) -> list[str]:

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 # The page asks anew every 3 s.
 REFRESHED_MS = 12_000
+REPLY = "It is ready, come by."
 
 
 @pytest.fixture
@@ -39,10 +40,11 @@ def test_reply_is_an_ordinary_form(plain: Page, linked_unit: str, stack: Stack) 
     until(lambda: stack.rows.received(["Is it ready?"]), "question")
     plain.goto(f"{HOME}/conversations?unit={linked_unit}")
     plain.get_by_role("link", name="Rita Exemplo").click()
-    plain.get_by_role("textbox", name="Message").fill("It is ready, come by.")
+    plain.get_by_role("textbox", name="Message").fill(REPLY)
     plain.get_by_role("button", name="Send").click()
 
-    expect(plain.get_by_role("region", name="Messages").get_by_text("come by")).to_be_visible()
+    expect(plain.get_by_role("region", name="Messages").get_by_text(REPLY)).to_be_visible()
+    until(lambda: stack.rows.statuses([REPLY])[REPLY] == "read", "second tick")
     plain.get_by_role("link", name="Update").click()
 
-    expect(plain.locator(".bubble--outbound.bubble--sent, .bubble--outbound.bubble--delivered")).to_be_visible()
+    expect(plain.locator(".bubble--outbound.bubble--read")).to_be_visible()

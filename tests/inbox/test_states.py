@@ -138,7 +138,7 @@ def banned(reason: int) -> list[tuple[str, object, str]]:
         (banned(402), "number_banned"),
         (banned(403), "number_banned"),
         (banned(406), "number_banned"),
-        ([(event, data, at(1)) for event, data, _told_at in ended(403)], "number_banned"),
+        ([(event, data, at(1)) for event, data, _told_at in banned(403)], "number_banned"),
         ([(event, data, at(1)) for event, data, _told_at in LIMIT], "qr_expired"),
         ([(UPDATE, closed(408), at(1))], "connection_lost"),
     ],
