@@ -1,7 +1,5 @@
-"""Who signs in, what they may see, and how long their tokens live."""
+"""Who signs in, and what they may see."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,15 +8,12 @@ from sqlalchemy import func, select, update
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid, NotFound
-from portal.models import ApiToken, TokenKind, User
+from portal.models import User
 from portal.permissions import Role
-from portal.secrets import fingerprint
 from portal.services import accounts
 from portal.services.accounts import Account
 from portal.tenancy import across_tenants
 from tests.factories import PASSWORD, Company, make_company, make_unit, make_user
-
-Change = Callable[..., None]
 
 
 @pytest.fixture
@@ -53,11 +48,6 @@ def account_of(user: User) -> Account:
 def change_user(user: User, **changes: object) -> None:
     with across_tenants("a test changes somebody"), atomic():
         db.session.execute(update(User).where(User.id == user.id).values(changes))
-
-
-def change_tokens(*, of_kind: TokenKind, **changes: object) -> None:
-    with across_tenants("a test lets time pass"), atomic():
-        db.session.execute(update(ApiToken).where(ApiToken.kind == of_kind).values(changes))
 
 
 @pytest.mark.parametrize("email", ["admin@acme.test", " Admin@ACME.test "])
@@ -163,80 +153,6 @@ def test_operator_enters_every_tenant_but_has_none(acme: Company, rival: Company
     assert accounts.scope_for_unit(operator, rival.unit.id).tenant_id == rival.scope.tenant_id
     with pytest.raises(NotFound):
         accounts.own_scope(operator)
-
-
-def test_access_token_leads_to_its_person(admin: Account) -> None:
-    tokens = accounts.issue_tokens(admin)
-
-    assert accounts.account_of_token(tokens.access) == admin
-    assert tokens.expires_in_s == 3600
-
-
-@pytest.mark.parametrize("token", ["", "x", "é", "\x00"])
-def test_unknown_token_leads_nowhere(admin: Account, token: str) -> None:
-    accounts.issue_tokens(admin)
-
-    assert accounts.account_of_token(token) is None
-    assert accounts.refresh(token) is None
-
-
-def test_fingerprint_of_a_token_is_no_token(admin: Account) -> None:
-    tokens = accounts.issue_tokens(admin)
-
-    assert accounts.account_of_token(fingerprint(tokens.access)) is None
-
-
-def test_one_kind_of_token_does_not_pass_for_the_other(admin: Account) -> None:
-    tokens = accounts.issue_tokens(admin)
-
-    assert accounts.account_of_token(tokens.refresh) is None
-    assert accounts.refresh(tokens.access) is None
-
-
-@pytest.mark.parametrize("change", [{"expires_at": now() - timedelta(seconds=1)}, {"revoked_at": now()}])
-def test_token_that_is_over_is_refused(admin: Account, change: dict[str, object]) -> None:
-    tokens = accounts.issue_tokens(admin)
-    change_tokens(of_kind=TokenKind.ACCESS, **change)
-    change_tokens(of_kind=TokenKind.REFRESH, **change)
-
-    assert accounts.account_of_token(tokens.access) is None
-    assert accounts.refresh(tokens.refresh) is None
-
-
-def test_disabled_person_loses_their_tokens_at_once(acme: Company, admin: Account) -> None:
-    tokens = accounts.issue_tokens(admin)
-    change_user(acme.admin, disabled_at=now())
-    db.session.expunge_all()
-
-    assert accounts.account_of_token(tokens.access) is None
-    assert accounts.refresh(tokens.refresh) is None
-    assert accounts.find_account(acme.admin.id) is None
-
-
-def test_refresh_token_is_exchanged_for_two_new_ones(admin: Account) -> None:
-    first = accounts.issue_tokens(admin)
-
-    renewed = accounts.refresh(first.refresh)
-
-    assert renewed is not None
-    account, second = renewed
-    assert account == admin
-    assert len({first.access, first.refresh, second.access, second.refresh}) == 4
-    assert accounts.account_of_token(second.access) == admin
-    assert accounts.refresh(second.refresh) is not None
-
-
-def test_refresh_token_used_twice_ends_its_whole_family(admin: Account) -> None:
-    first, of_another_sign_in = accounts.issue_tokens(admin), accounts.issue_tokens(admin)
-    renewed = accounts.refresh(first.refresh)
-    assert renewed is not None
-
-    assert accounts.refresh(first.refresh) is None
-
-    assert accounts.account_of_token(first.access) is None
-    assert accounts.account_of_token(renewed[1].access) is None
-    assert accounts.refresh(renewed[1].refresh) is None
-    assert accounts.account_of_token(of_another_sign_in.access) == admin
 
 
 def test_account_is_made_whole_or_not_at_all(acme: Company) -> None:

@@ -47,6 +47,12 @@ UNSCOPED: dict[str, Callable[[], Executable]] = {
     "insert": lambda: insert(Unit).values(id=uuid4(), tenant_id=uuid4(), **ROW),
     "upsert": lambda: upsert(Unit).values(id=uuid4(), tenant_id=uuid4(), **ROW).on_conflict_do_nothing(),
     "insert from select": lambda: insert(EvolutionServer).from_select(["id"], select(Unit.id)),
+    "update by a cte in a condition": lambda: (
+        update(EvolutionServer).where(EvolutionServer.id == select(Unit.id).cte("u").c.id).values(name="x")
+    ),
+    "delete by a cte in a condition": lambda: delete(EvolutionServer).where(
+        EvolutionServer.id == select(Unit.id).cte("u").c.id
+    ),
     "written in a cte": lambda: select(update(Unit).values(name="x").returning(Unit.id).cte("u")),
 }
 

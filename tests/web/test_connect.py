@@ -58,8 +58,17 @@ def test_panel_says_its_state_and_asks_again_only_while_it_is_not_final(
     page = admin.get(PAGE).text
 
     assert title in page
-    assert ('hx-trigger="every 2s"' in page) is polls
+    assert ('hx-trigger="every ' in page) is polls
     assert ('<noscript><meta http-equiv="refresh" content="3"></noscript>' in page) is polls
+
+
+@pytest.mark.parametrize(("code", "every"), [(None, "1s"), (CODE, "2s")], ids=["first code", "scan"])
+def test_first_code_is_asked_for_twice_as_often_as_the_scan(
+    admin: FlaskClient, acme: TenantScope, unit: Unit, code: str | None, every: str
+) -> None:
+    _change(acme, unit, status=S.QR, status_reason=R.WAITING_SCAN, qr_code=code, qr_updated_at=now())
+
+    assert f'hx-trigger="every {every}"' in admin.get(PAGE).text
 
 
 def test_asking_for_a_code_notes_the_wish_and_leads_back(admin: FlaskClient, acme: TenantScope, unit: Unit) -> None:
@@ -288,3 +297,4 @@ def _scan_path(admin: FlaskClient) -> str:
 def _end_by_connecting(scope: TenantScope, unit: Unit) -> None:
     with acting_for(scope), atomic():
         db.session.execute(scope.update(ScanLink).values(ended_at=now(), ended_by_connecting=True))
+
