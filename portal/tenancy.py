@@ -71,7 +71,8 @@ class TenantScope:
         return row
 
     def _limits(self, model: type[Base]) -> list[Any]:
-        limits = [_column(model, "tenant_id") == self.tenant_id]
+        owner_column = "id" if model.__tablename__ == "tenants" else "tenant_id"
+        limits = [_column(model, owner_column) == self.tenant_id]
         unit_column = "id" if model.__tablename__ == "units" else "unit_id"
         if self.unit_ids is not None and hasattr(model, unit_column):
             limits.append(_column(model, unit_column).in_(sorted(self.unit_ids)))
@@ -146,8 +147,9 @@ def _switch(access: _Access) -> None:
         raise RuntimeError("the tenant cannot change inside a transaction")
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("changes would be lost: the tenant changes before they were committed")
-    # A commit, since a rollback would expire the rows that were read.
-    session.commit()
+    # The rows that were read stay readable, detached: a rollback alone would expire them, and only `atomic` commits.
+    session.expunge_all()
+    session.rollback()
     session.info["access"] = access
 
 

@@ -54,7 +54,7 @@ def by_admin(acme: Company) -> TenantScope:
 
 def clear_log() -> None:
     """Only the owner of the tables can, so not as any of the portal's roles."""
-    with across_tenants("a test begins with an empty log"):
+    with across_tenants("a test begins with an empty log"), atomic():
         connection = db.session.connection()
         connection.exec_driver_sql("SET LOCAL ROLE NONE")
         connection.execute(delete(AuditEvent))

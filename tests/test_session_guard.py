@@ -142,6 +142,7 @@ def add_row_of(rival: Company) -> None:
 
 
 def change_row_of(rival: Company) -> None:
+    db.session.add(rival.unit)
     rival.unit.name = "Taken"
 
 
@@ -153,14 +154,24 @@ def delete_row_of(rival: Company) -> None:
 def test_row_of_another_tenant_is_never_written(
     acme: Company, rival: Company, touch: Callable[[Company], None]
 ) -> None:
+    unit_id, message_id = rival.unit.id, rival.message.id
+
     with pytest.raises(UnscopedQuery), tenant_transaction(acme.scope):
         touch(rival)
 
     with acting_for(rival.scope):
-        assert rival.scope.get(Unit, rival.unit.id).name == "Centro"
-        assert rival.scope.get(Message, rival.message.id).body == "Bom dia"
+        assert rival.scope.get(Unit, unit_id).name == "Centro"
+        assert rival.scope.get(Message, message_id).body == "Bom dia"
 
 
 def test_row_is_not_written_while_nobody_is_bound(acme: Company) -> None:
     with pytest.raises(UnscopedQuery), atomic():
         db.session.add(Contact(tenant_id=acme.scope.tenant_id, phone="12125550001"))
+
+
+def test_statement_outside_a_transaction_of_ours_is_not_kept(acme: Company) -> None:
+    with acting_for(acme.scope):
+        db.session.execute(acme.scope.update(Unit).values(name="Taken"))
+
+    with acting_for(acme.scope):
+        assert acme.scope.get(Unit, acme.unit.id).name == "Centro"

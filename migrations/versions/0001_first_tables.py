@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -379,7 +378,8 @@ def upgrade() -> None:
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("direction IN ('inbound', 'outbound')", name=op.f("ck_messages_direction")),
         sa.CheckConstraint(
-            "status IN ('queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'unconfirmed', 'cancelled', 'received')",
+            "status IN ('queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'unconfirmed',"
+            " 'cancelled', 'received')",
             name=op.f("ck_messages_status"),
         ),
         sa.ForeignKeyConstraint(["sent_by_id"], ["users.id"], name=op.f("fk_messages_sent_by_id_users")),

@@ -85,11 +85,6 @@ def list_tenants() -> list[Tenant]:
         return list(db.session.scalars(select(Tenant).order_by(Tenant.name)))
 
 
-def find_tenant_name(scope: TenantScope) -> str:
-    with across_tenants("the tenant's name stands on every page of it"):
-        return db.session.scalars(select(Tenant.name).where(Tenant.id == scope.tenant_id)).one()
-
-
 def system_scope(tenant_slug: str) -> TenantScope:
     """A scope for an operator's command. Raises NotFound."""
     with across_tenants("a command names the tenant"):

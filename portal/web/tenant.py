@@ -10,7 +10,7 @@ from flask_login import current_user
 from portal import tenancy
 from portal.extensions import login
 from portal.permissions import Permission
-from portal.queries import conversations
+from portal.queries import conversations, tenants
 from portal.services import accounts
 from portal.web.access import current_account, remote_address
 
@@ -56,7 +56,7 @@ def _open_scope() -> ResponseReturnValue | None:
 def _navigation() -> Navigation:
     can_read = g.scope.allows(Permission.READ_MESSAGES)
     return Navigation(
-        tenant_name=accounts.find_tenant_name(g.scope),
+        tenant_name=tenants.get_tenant_name(g.scope),
         can_read_messages=can_read,
         can_operate=g.scope.allows(Permission.OPERATE),
         unread=conversations.count_unread(g.scope) if can_read else 0,

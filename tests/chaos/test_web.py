@@ -13,8 +13,8 @@ from tests.running.waiting import until
 pytestmark = pytest.mark.xdist_group("chaos")
 
 SEED = 20_240_608
-BURSTS = 4
-PER_BURST = 15
+BURSTS = 3
+PER_BURST = 20
 
 
 def test_web_killed_in_mid_webhook_loses_and_doubles_no_message(

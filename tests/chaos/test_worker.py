@@ -2,11 +2,12 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.accounts import GONE, settle
+from tests.chaos.accounts import GONE, settle, take_account
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("chaos")
 SEED = 20_240_607
 # A text leaves the simulator in the middle of a call, so that some calls are cut off before and some after it.
 HALF_A_CALL_S = 1.0
+LONG_CALL_S = 10.0
 KILLS = 3
 Queue = Callable[..., list[str]]
 Measured = Callable[[str], None]
@@ -25,7 +27,7 @@ def test_worker_killed_in_mid_send_loses_nothing_and_sends_nothing_twice(
 ) -> None:
     chance = random.Random(SEED)
     stack.simulator.change(sendLatencyS=HALF_A_CALL_S, respondAfterSendS=HALF_A_CALL_S)
-    texts = queue_replies("killed", per_unit=5)
+    texts = queue_replies("killed", per_unit=4)
 
     in_flight = [kill_in_mid_send(stack, chance) for _ in range(KILLS)]
     account = settle(stack, texts)
@@ -39,6 +41,26 @@ def test_worker_killed_in_mid_send_loses_nothing_and_sends_nothing_twice(
     assert account.left_twice == []
     assert account.said_gone_but_never_left == []
     assert len(account.statuses) == len(texts)
+
+
+def test_send_in_doubt_is_not_repeated_and_its_late_echo_settles_it(
+    stack: Stack, queue_replies: Queue, measured: Measured
+) -> None:
+    stack.simulator.change(sendLatencyS=HALF_A_CALL_S, respondAfterSendS=LONG_CALL_S)
+    texts = queue_replies("doubtful", per_unit=1)
+    until(lambda: sending(stack) == len(texts), "send in flight on every lane")
+
+    stack.web.kill()
+    until(lambda: set(take_account(stack, texts).left_but_not_said) == set(texts), "texts that left")
+    stack.worker.kill()
+    stack.worker.start()
+    in_doubt_s = until(lambda: set(stack.rows.statuses(texts).values()) == {"unconfirmed"}, "doubt")
+    stack.web.start()
+    account = settle(stack, texts)
+
+    measured(f"worker and web killed after {len(texts)} texts left: in doubt {in_doubt_s:.1f} s later, 0 sent twice")
+    assert account.left == Counter(texts)
+    assert set(account.statuses.values()) <= set(GONE)
 
 
 @pytest.mark.parametrize(
