@@ -163,8 +163,10 @@ def test_a_killed_run_leaves_a_folder_that_starts_again(folder: Path, holder: su
 
 def test_a_server_that_outlived_its_run_is_ended_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local.processes._libc", None)
+    before = psutil.Process().children()
     abandoned = Services(folder, prefer="wheels", durable=False).__enter__()
-    children = [process for process in psutil.Process().children() if "postgres" in process.name()]
+    started = [process for process in psutil.Process().children() if process not in before]
+    children = [process for process in started if "postgres" in process.name()]
     abandoned._lock.release()
 
     with Services(folder, prefer="wheels", durable=False) as services, psycopg.connect(services.database_url) as again:

@@ -297,4 +297,3 @@ def _scan_path(admin: FlaskClient) -> str:
 def _end_by_connecting(scope: TenantScope, unit: Unit) -> None:
     with acting_for(scope), atomic():
         db.session.execute(scope.update(ScanLink).values(ended_at=now(), ended_by_connecting=True))
-
