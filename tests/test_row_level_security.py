@@ -21,7 +21,7 @@ OWNED = {
 }
 TENANTS_MAY_CHANGE = sorted(set(OWNED) - {"tenants", "audit_events"})
 # People of two kinds: an operator belongs to no tenant, so their id cannot stand beside one.
-ONE_PERSON = {("api_tokens", "user_id"), ("audit_events", "user_id"), ("messages", "sent_by_id")}
+ONE_PERSON = {("api_tokens", "user_id"), ("audit_events", "user_id")}
 REFUSED = "row-level security|permission denied"
 
 

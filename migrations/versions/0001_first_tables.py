@@ -382,7 +382,6 @@ def upgrade() -> None:
             " 'cancelled', 'received')",
             name=op.f("ck_messages_status"),
         ),
-        sa.ForeignKeyConstraint(["sent_by_id"], ["users.id"], name=op.f("fk_messages_sent_by_id_users")),
         sa.ForeignKeyConstraint(
             ["tenant_id", "conversation_id"],
             ["conversations.tenant_id", "conversations.id"],
@@ -390,6 +389,11 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "unit_id"], ["units.tenant_id", "units.id"], name=op.f("fk_messages_tenant_id_unit_id_units")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "sent_by_id"],
+            ["users.tenant_id", "users.id"],
+            name=op.f("fk_messages_tenant_id_sent_by_id_users"),
         ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_messages_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),

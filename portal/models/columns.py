@@ -1,7 +1,6 @@
 """Columns and constraints that several tables share."""
 
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, String
 
@@ -16,6 +15,6 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def same_tenant(column: str, target: str, **options: Any) -> ForeignKeyConstraint:
+def same_tenant(column: str, target: str) -> ForeignKeyConstraint:
     """`(tenant_id, column) -> (tenant_id, id)`: the database refuses a row that mixes tenants."""
-    return ForeignKeyConstraint(["tenant_id", column], [f"{target}.tenant_id", f"{target}.id"], **options)
+    return ForeignKeyConstraint(["tenant_id", column], [f"{target}.tenant_id", f"{target}.id"])

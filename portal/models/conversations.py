@@ -104,6 +104,7 @@ class Message(Base):
         UniqueConstraint("tenant_id", "id"),
         same_tenant("unit_id", "units"),
         same_tenant("conversation_id", "conversations"),
+        same_tenant("sent_by_id", "users"),
         one_of("direction", Direction),
         one_of("status", MessageStatus),
         Index("idx_messages_client_message_id_unit", "conversation_id", "client_message_id", unique=True),
@@ -128,7 +129,7 @@ class Message(Base):
     body: Mapped[str] = mapped_column(Text)
     status: Mapped[MessageStatus] = mapped_column(enum_text())
     source: Mapped[MessageSource | None] = mapped_column(enum_text())
-    sent_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    sent_by_id: Mapped[UUID | None]
     # When it was written, by WhatsApp's clock for what came in: the order of the thread.
     occurred_at: Mapped[datetime]
     created_at: Mapped[CreatedAt]
