@@ -5,9 +5,9 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, String
 
 
-def enum_text(length: int = 32) -> String:
+def enum_text() -> String:
     """Statuses are stored as text: adding one is a new check, not a new database type."""
-    return String(length)
+    return String(32)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:

@@ -40,13 +40,18 @@ class Queued:
     is_held: bool
 
 
-def reply(scope: TenantScope, conversation_id: UUID, *, text: str) -> Queued:
-    """Queue a reply. Raises Invalid for an empty or endless text, Conflict when the unit never had a number."""
-    text = _checked_text(text)
+def reply(scope: TenantScope, conversation_id: UUID, *, text: str, client_message_id: str | None = None) -> Queued:
+    """Queue a reply. The same `client_message_id` in one conversation returns the first message.
+
+    Raises Invalid for an empty or endless text, Conflict when the unit never had a number.
+    """
+    text, client_message_id = _checked_text(text), _checked_client_message_id(client_message_id)
     with atomic():
         conversation = scope.get(Conversation, conversation_id)
         delivery.lock_unit(scope, conversation.unit_id)
-        return _queue_message(scope, conversation, text, source=MessageSource.PERSON, client_message_id=None)
+        return _queue_message(
+            scope, conversation, text, source=MessageSource.PERSON, client_message_id=client_message_id
+        )
 
 
 def send_to_phone(

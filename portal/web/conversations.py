@@ -16,7 +16,7 @@ from portal.queries import units
 from portal.services import conversations
 from portal.web import inbox, words
 from portal.web.access import requires
-from portal.web.forms import show_problems
+from portal.web.forms import message_id_of, new_form_id, show_problems
 from portal.web.render import render, render_news, wants_part
 from portal.web.threads import make_thread
 
@@ -26,11 +26,13 @@ bp = Blueprint("conversations", __name__)
 class ReplyForm(FlaskForm):  # type: ignore[misc]
     text = TextAreaField(_("Message"))
     since = StringField()
+    form_id = StringField()
 
 
 class SendForm(FlaskForm):  # type: ignore[misc]
     phone = TelField(_("Phone number"), description=_("With country and area code, such as +55 11 99999-0001."))
     text = TextAreaField(_("Message"))
+    form_id = StringField()
 
 
 @bp.get("/conversations")
@@ -59,7 +61,7 @@ def show(conversation_id: UUID) -> ResponseReturnValue:
 def reply(conversation_id: UUID) -> ResponseReturnValue:
     form = ReplyForm()
     try:
-        conversations.reply(g.scope, conversation_id, text=form.text.data or "")
+        conversations.reply(g.scope, conversation_id, text=form.text.data or "", client_message_id=_message_id(form))
     except Invalid as e:
         show_problems(form, e)
         return _refused(conversation_id, form, status=422)
@@ -82,7 +84,13 @@ def write(unit_slug: str) -> ResponseReturnValue:
 def send(unit_slug: str) -> ResponseReturnValue:
     unit, form = units.get_unit(g.scope, unit_slug), SendForm()
     try:
-        queued = conversations.send_to_phone(g.scope, unit.id, phone=form.phone.data or "", text=form.text.data or "")
+        queued = conversations.send_to_phone(
+            g.scope,
+            unit.id,
+            phone=form.phone.data or "",
+            text=form.text.data or "",
+            client_message_id=_message_id(form),
+        )
     except Invalid as e:
         show_problems(form, e)
         return _send_page(unit_slug, form, status=422)
@@ -90,6 +98,10 @@ def send(unit_slug: str) -> ResponseReturnValue:
         form.form_errors.append(e.message)
         return _send_page(unit_slug, form, status=409)
     return redirect(url_for(".show", conversation_id=queued.message.conversation_id), code=303)
+
+
+def _message_id(form: ReplyForm | SendForm) -> str | None:
+    return message_id_of(form.form_id.data, form.text.data or "")
 
 
 def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
@@ -121,7 +133,9 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
 def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> ResponseReturnValue:
     unit = units.get_unit(g.scope, unit_slug)
     connection = units.get_connection(g.scope, unit.id)
-    page = render_template("conversations/send.html", unit=unit, connection=connection, form=form)
+    page = render_template(
+        "conversations/send.html", unit=unit, connection=connection, form=form, form_id=new_form_id()
+    )
     return page, status
 
 
@@ -139,6 +153,7 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "connection": connection,
         "state": words.connection_state(connection),
         "form": form,
+        "form_id": new_form_id(),
         "since": since or thread.begins_at,
         "inbox": None if wants_part() else inbox.open_inbox(g.scope, request.args),
         "opened": str(conversation_id),

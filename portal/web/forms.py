@@ -1,6 +1,8 @@
 """What every form shares: a refusal of the domain becomes a sentence beside its field."""
 
+from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 from flask_wtf import FlaskForm
 
@@ -15,3 +17,13 @@ def show_problems(form: FlaskForm, error: Invalid) -> None:
             field.errors = [*field.errors, sentence]
         else:
             form.form_errors.append(sentence)
+
+
+def new_form_id() -> str:
+    """What tells one showing of a form from the next."""
+    return uuid4().hex
+
+
+def message_id_of(form_id: str | None, text: str) -> str | None:
+    """An id for what is written in one showing of a form: a second click on it sends nothing, another text does."""
+    return f"{form_id[:32]}-{sha256(text.encode()).hexdigest()[:16]}" if form_id else None

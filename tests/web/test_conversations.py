@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -138,6 +139,32 @@ def test_reply_is_queued_and_shown(
     assert [message.status for message in _messages(acme, conversation)] == ["queued", "queued"]
 
 
+def test_second_click_sends_nothing_and_another_text_does(
+    admin: FlaskClient, acme: TenantScope, conversation: Conversation, thread: str
+) -> None:
+    form_id = _form_id(admin.get(thread).text)
+    for text in ("Já vou", "Já vou", "Estou indo"):
+        answer = post_part(admin, f"{thread}/messages", {"text": text, "form_id": form_id})
+    again = _form_id(answer.text)
+    post_part(admin, f"{thread}/messages", {"text": "Já vou", "form_id": again})
+
+    assert again != form_id
+    assert [message.body for message in _messages(acme, conversation)] == ["Já vou", "Estou indo", "Já vou"]
+
+
+def test_second_click_on_a_message_to_a_number_sends_nothing(
+    admin: FlaskClient, acme: TenantScope, connected_unit: Unit, conversation: Conversation
+) -> None:
+    page = f"/t/acme/units/{connected_unit.slug}/send"
+    data = {"phone": "+55 11 99999-0002", "text": "Olá", "form_id": _form_id(admin.get(page).text)}
+
+    first, second = admin.post(page, data=data), admin.post(page, data=data)
+
+    assert first.status_code == second.status_code == 303
+    assert first.location == second.location
+    assert [message.body for message in _messages(acme, conversation)] == ["Olá"]
+
+
 @pytest.mark.parametrize("headers", [PART, {}], ids=["htmx", "plain"])
 def test_refused_reply_keeps_its_text(admin: FlaskClient, thread: str, headers: dict[str, str]) -> None:
     text = "a" * 10_001
@@ -233,4 +260,11 @@ def _unread(scope: TenantScope, conversation: Conversation) -> int:
 
 def _messages(scope: TenantScope, conversation: Conversation) -> list[Message]:
     with acting_for(scope):
-        return list(db.session.scalars(scope.select(Message).where(Message.conversation_id == conversation.id)))
+        own = scope.select(Message).where(Message.conversation_id == conversation.id)
+        return list(db.session.scalars(own.order_by(Message.id)))
+
+
+def _form_id(page: str) -> str:
+    found = re.search(r'name="form_id" value="([0-9a-f]+)"', page)
+    assert found, "the form cannot be told from the next one"
+    return found[1]
