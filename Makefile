@@ -15,7 +15,7 @@ run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution AP
 	@$(BIN)/python -m local.run
 
 test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 chaos: .venv/dev.stamp ## Kill parts of a running portal, with Redis away for a whole minute
 	@PORTAL_CHAOS_REDIS_S=60 $(BIN)/python -m pytest tests/chaos $(ARGS)

@@ -10,7 +10,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.people import HOME, PHONE, ask_for_code, qr_code, stays_on_page
 from tests.running.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 NUMBER = "5511950009001"

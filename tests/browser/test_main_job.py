@@ -16,7 +16,7 @@ from tests.browser.people import (
 )
 from tests.running.stack import ADMIN, Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 UNIT = "Centro"
 CUSTOMER = "5511999990002"

@@ -17,7 +17,7 @@ from tests.browser.people import DESKTOP, HOME, PHONE, Visitors, ask_for_code, l
 from tests.running.stack import ADMIN, OPERATOR, Stack
 from tests.running.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 # Every size meets both languages and both colours.
 LOOKS = {

@@ -9,7 +9,7 @@ from tests.browser.people import HOME, ask_for_code, qr_code, sign_in
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 # The page asks anew every 3 s.
 REFRESHED_MS = 12_000

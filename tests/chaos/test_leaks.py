@@ -7,8 +7,6 @@ from tests.running.leaks import kinds_in, outputs_of, secrets_of
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 KINDS = (
     "secret key",
     "Evolution key",

@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pytest
 import requests
 
 from tests.chaos.accounts import GONE, settle
 from tests.running.stack import Stack
 from tests.running.waiting import until
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 AWAY_S = float(os.environ.get("PORTAL_CHAOS_REDIS_S", "6"))
 SLOWEST_ANSWER_S = 3.0

@@ -11,8 +11,6 @@ from tests.chaos.accounts import GONE, settle, take_account
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 SEED = 20_240_607
 # A text leaves the simulator in the middle of a call, so that some calls are cut off before and some after it.
 HALF_A_CALL_S = 1.0

@@ -22,9 +22,6 @@ from local.instance import Instance
 from local.people import PEOPLE
 from local.processes import free_port
 
-# Two runs that look for a free port at the same moment may find the same one.
-pytestmark = pytest.mark.xdist_group("run")
-
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_START = 90
 
