@@ -17,6 +17,7 @@ DURATIONS = (
     "receipt_delay_s",
     "read_delay_s",
     "send_latency_s",
+    "loading_s",
 )
 
 

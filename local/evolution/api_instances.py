@@ -6,7 +6,16 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from local.evolution.errors import ApiError, to_response, unauthorized
-from local.evolution.guards import given_key, on_instance, parse_body, refuse_wrong_key, simulator, valid_body
+from local.evolution.guards import (
+    given_key,
+    loaded_only,
+    not_in_memory,
+    on_instance,
+    parse_body,
+    refuse_wrong_key,
+    simulator,
+    valid_body,
+)
 from local.evolution.instances import INTEGRATION
 from local.evolution.model import Instance, State
 from local.evolution.validation import CREATE, SETTINGS, WEBHOOK
@@ -61,6 +70,7 @@ def create() -> Response:
 
 @blueprint.get("/instance/connect/<name>")
 @on_instance
+@loaded_only(lambda _: to_response(FAILED))
 def connect(instance: Instance) -> Response:
     if instance.is_open:
         return to_response(state_json(instance))
@@ -74,7 +84,7 @@ def connect(instance: Instance) -> Response:
 @blueprint.get("/instance/connectionState/<name>")
 @on_instance
 def connection_state(instance: Instance) -> Response:
-    if instance.is_being_removed:
+    if instance.is_being_removed or not instance.is_loaded:
         return to_response({"instance": {"instanceName": instance.name}})
     return to_response(state_json(instance))
 
@@ -82,7 +92,7 @@ def connection_state(instance: Instance) -> Response:
 @blueprint.get("/instance/fetchInstances")
 def fetch_instances() -> Response:
     is_global = given_key() == simulator().settings.api_key
-    listed = simulator().instances.list_all()
+    listed = [one for one in simulator().instances.list_all() if one.is_loaded]
     mine = listed if is_global else [one for one in listed if one.token == given_key()]
     wanted = [one for one in mine if is_asked_for(one)]
     if not wanted and not is_global:
@@ -94,6 +104,7 @@ def fetch_instances() -> Response:
 
 @blueprint.post("/instance/restart/<name>")
 @on_instance
+@loaded_only(lambda _: to_response(FAILED))
 def restart(instance: Instance) -> Response:
     state = instance.socket.state
     if state is State.CLOSE:
@@ -105,6 +116,7 @@ def restart(instance: Instance) -> Response:
 
 @blueprint.delete("/instance/logout/<name>")
 @on_instance
+@loaded_only(lambda _: done("Instance logged out"))
 def logout(instance: Instance) -> Response:
     if instance.socket.state is not State.CLOSE:
         simulator().sockets.log_out(instance, f"Log out instance: {instance.name}")
@@ -123,6 +135,7 @@ def delete(instance: Instance) -> Response:
 
 @blueprint.post("/webhook/set/<name>")
 @on_instance
+@loaded_only(lambda _: not_in_memory("setWebhook"))
 def set_webhook(instance: Instance) -> Response:
     webhook = simulator().instances.set_webhook(instance, valid_body(WEBHOOK)["webhook"])
     return to_response(webhook.to_json(instance.id), 201)
@@ -130,12 +143,14 @@ def set_webhook(instance: Instance) -> Response:
 
 @blueprint.get("/webhook/find/<name>")
 @on_instance
+@loaded_only(lambda _: to_response(None))
 def find_webhook(instance: Instance) -> Response:
     return to_response(instance.webhook.to_json(instance.id) if instance.webhook else None)
 
 
 @blueprint.post("/settings/set/<name>")
 @on_instance
+@loaded_only(lambda _: not_in_memory("setSettings"))
 def set_settings(instance: Instance) -> Response:
     sent = simulator().instances.set_settings(instance, valid_body(SETTINGS))
     return to_response({"settings": {"instanceName": instance.name, "settings": sent}}, 201)
@@ -143,6 +158,7 @@ def set_settings(instance: Instance) -> Response:
 
 @blueprint.get("/settings/find/<name>")
 @on_instance
+@loaded_only(lambda _: to_response(None))
 def find_settings(instance: Instance) -> Response:
     return to_response(instance.settings)
 

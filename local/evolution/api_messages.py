@@ -1,8 +1,6 @@
 """Routes of Evolution for sending, looking up numbers and reading stored messages."""
 
 import math
-import socket
-import struct
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,18 +8,23 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from local.evolution.errors import ApiError, RawError, to_response
-from local.evolution.guards import on_instance, parse_body, simulator, valid_body
+from local.evolution.failures import next_failure
+from local.evolution.faults import FaultName
+from local.evolution.guards import loaded_only, not_in_memory, on_instance, parse_body, simulator, valid_body
+from local.evolution.media import read_media
+from local.evolution.messages import Outgoing
 from local.evolution.model import Instance, Message
 from local.evolution.numbers import BROADCAST, GROUP, Lookup, jid_for, look_up
 from local.evolution.payloads import record_json, status_json
 from local.evolution.settings import Fault, FaultMode
-from local.evolution.validation import SEND_TEXT, WHATSAPP_NUMBERS, violations
+from local.evolution.validation import SEND_MEDIA, SEND_TEXT, WHATSAPP_NUMBERS, violations
+from local.evolution.wires import break_off, hang
 
 blueprint = Blueprint("api_messages", __name__)
 blueprint.before_request(parse_body)
 
-HANG_S = 600.0
 PAGE_SIZE = 50
+NO_UPLOAD = "TypeError: Cannot read properties of undefined (reading 'waUploadToServer')"
 CLOSED = {
     "data": None,
     "isBoom": True,
@@ -36,47 +39,62 @@ CLOSED = {
 
 @blueprint.post("/message/sendText/<name>")
 @on_instance
+@loaded_only(lambda _: not_in_memory("textMessage"))
 def send_text(instance: Instance) -> Response:
     body = valid_body(SEND_TEXT)
     if not body["text"].strip():
         raise ApiError(400, ["Text is required"])
-    messages, switches = simulator().messages, simulator().switches
-    jid = messages.recipient(instance, body["number"])
-    messages.pause(switches.send_latency_s + body.get("delay", 0) / 1000)
+    return send(instance, body, Outgoing(body["number"], body["text"], **options_of(body)))
+
+
+@blueprint.post("/message/sendMedia/<name>")
+@on_instance
+@loaded_only(lambda _: not_in_memory("mediaMessage"))
+def send_media(instance: Instance) -> Response:
+    if request.mimetype == "multipart/form-data":
+        g.body = request.form.to_dict()
+    body = valid_body(SEND_MEDIA)
+    upload = request.files.get("file")
+    media = read_media(body, upload.read() if upload else None)
+    # The file is uploaded to WhatsApp before anybody looks at the number.
+    if not instance.socket.is_started:
+        raise ApiError(500, [NO_UPLOAD])
+    if not instance.is_open:
+        raise ApiError(500, ["Error: Connection Closed"])
+    return send(instance, body, Outgoing(body["number"], media=media, **options_of(body)))
+
+
+def options_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what every kind of send may be told."""
+    quoted = body.get("quoted") or {}
+    return {"quoted_id": (quoted.get("key") or {}).get("id"), "message_id": body.get("messageId")}
+
+
+def send(instance: Instance, body: Mapping[str, Any], outgoing: Outgoing) -> Response:
+    """Let a message leave, or fail in the way that is this one's turn."""
+    messages, switches, faults = simulator().messages, simulator().switches, simulator().faults
+    jid = messages.recipient(instance, outgoing.number)
+    latency_s = faults.seconds(FaultName.LATENCY) if faults.strikes(FaultName.LATENCY) else 0.0
+    messages.pause(switches.send_latency_s + latency_s + body.get("delay", 0) / 1000)
     if not instance.is_open:
         raise ApiError(400, ["Error: Connection Closed"])
-    fault = next_fault()
-    if fault and not fault.is_after_send:
-        return fail(fault)
-    answer = messages.send(instance, jid, body)
+    failure = next_failure(simulator())
+    if failure and not failure.fault.is_after_send:
+        return fail(failure.fault)
+    answer = messages.send(instance, jid, outgoing, failure.name if failure else None)
     messages.pause(switches.respond_after_send_s)
-    return fail(fault) if fault else to_response(answer, 201)
-
-
-def next_fault() -> Fault | None:
-    """Take the fault that was ordered for this send, if any."""
-    try:
-        return simulator().switches.faults.popleft()
-    except IndexError:
-        return None
+    return fail(failure.fault) if failure else to_response(answer, 201)
 
 
 def fail(fault: Fault) -> Response:
     """Answer as ordered, or not at all."""
-    if fault.mode is FaultMode.ANSWER:
-        return to_response(fault.body, fault.status)
     if fault.mode is FaultMode.HANG:
-        simulator().messages.pause(HANG_S)
-    reset_connection()
-    return Response(status=502)
-
-
-def reset_connection() -> None:
-    """Break the connection, so that the caller never learns what happened."""
-    connection: socket.socket | None = request.environ.get("werkzeug.socket")
-    if connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.shutdown(socket.SHUT_RDWR)
+        return hang()
+    if fault.mode is FaultMode.RESET:
+        return break_off()
+    if isinstance(fault.body, str):
+        return Response(fault.body, status=fault.status, content_type="text/html")
+    return to_response(fault.body, fault.status)
 
 
 @blueprint.post("/chat/whatsappNumbers/<name>")
@@ -115,6 +133,7 @@ def lookup_json(instance: Instance, found: Lookup) -> dict[str, object]:
 
 @blueprint.post("/chat/findMessages/<name>")
 @on_instance
+@loaded_only(lambda _: not_in_memory("fetchMessages"))
 def find_messages(instance: Instance) -> Response:
     where = g.body.get("where") or {}
     with simulator().store.lock:
@@ -131,7 +150,7 @@ def is_match(message: Message, where: Mapping[str, Any]) -> bool:
     """Tell whether a stored message passes a filter of findMessages; `fromMe: false` filters nothing."""
     key = {name: value for name, value in (where.get("key") or {}).items() if value}
     has_key = all(message.key.get(name) == value for name, value in key.items())
-    is_type = where.get("messageType") in (None, "", "conversation")
+    is_type = where.get("messageType") in (None, "", message.type)
     is_source = where.get("source") in (None, "", message.source)
     return has_key and is_type and is_source and is_in_span(message, where.get("messageTimestamp") or {})
 
@@ -140,16 +159,17 @@ def is_in_span(message: Message, span: Mapping[str, str]) -> bool:
     """Tell whether a message lies between two instants; with only one of them nothing is filtered."""
     if not (span.get("gte") and span.get("lte")):
         return True
-    return seconds(span["gte"]) <= message.timestamp <= seconds(span["lte"])
+    return whole_seconds(span["gte"]) <= message.timestamp <= whole_seconds(span["lte"])
 
 
-def seconds(text: str) -> float:
-    """Read an ISO instant."""
-    return datetime.fromisoformat(text).timestamp()
+def whole_seconds(text: str) -> int:
+    """Read an ISO instant; what is below a second is cut off, at both ends of a span."""
+    return math.floor(datetime.fromisoformat(text).timestamp())
 
 
 @blueprint.post("/chat/findStatusMessage/<name>")
 @on_instance
+@loaded_only(lambda _: not_in_memory("fetchStatusMessage"))
 def find_status(instance: Instance) -> Response:
     where = g.body.get("where") or {}
     wanted = [message for message in list(instance.messages.values()) if is_status_of(message, where)]

@@ -1,16 +1,19 @@
 """Build the Flask app of the simulator and serve it."""
 
 import threading
-from typing import Any
 
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 
-from local.evolution import api_instances, api_messages, control, phone
+from local.evolution import api_instances, api_messages, control, control_faults, phone, phone_faults
 from local.evolution.errors import register_errors
+from local.evolution.gates import stand_before
+from local.evolution.messages import Interrupted
+from local.evolution.server import Server
 from local.evolution.settings import SimulatorSettings
 from local.evolution.simulator import Simulator
+from local.evolution.wires import break_off
 
 LARGEST_BODY = 136 * 1024 * 1024
 
@@ -22,9 +25,11 @@ def create_simulator(settings: SimulatorSettings) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["simulator"] = Simulator(settings)
+    app.before_request(stand_before)
     app.before_request(refuse_double_slash)
+    app.register_error_handler(Interrupted, lambda _: break_off())
     register_errors(app)
-    for module in (api_instances, api_messages, control, phone):
+    for module in (api_instances, api_messages, control, control_faults, phone, phone_faults):
         app.register_blueprint(module.blueprint)
     app.extensions["simulator"].start()
     return app
@@ -41,18 +46,8 @@ def serve(app: Flask, port: int, host: str = "127.0.0.1") -> tuple[BaseWSGIServe
 
     The server and its thread; `shutdown()` ends both, `Simulator.stop()` the rest.
     """
-    server = make_server(host, port, app, threaded=True, request_handler=QuietHandler)
+    server = Server(host, port, app)
+    app.extensions["server"] = server
     thread = threading.Thread(target=server.serve_forever, name="evolution", daemon=True)
     thread.start()
     return server, thread
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Keep the requests out of the terminal, and paths as they were asked for."""
-
-    def make_environ(self) -> dict[str, Any]:
-        """Describe the request with its whole target: the library hides a double slash at the start."""
-        return {**super().make_environ(), "RAW_URI": self.requestline.split()[1]}
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: paths hold instance names, and the poll of the phone page would fill the screen."""

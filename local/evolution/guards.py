@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, current_app, g, request
 
-from local.evolution.errors import ApiError, unauthorized
+from local.evolution.errors import ApiError, crashed, unauthorized
 from local.evolution.model import Instance
 from local.evolution.simulator import Simulator
 from local.evolution.validation import Field, violations
@@ -34,6 +34,24 @@ def on_instance(view: View) -> Callable[[str], Response]:
         return view(_acting_on(instance))
 
     return guarded
+
+
+def loaded_only(answer: Callable[[Instance], Response]) -> Callable[[View], View]:
+    """Give another answer while an instance is in the database but not in memory, just after a restart."""
+
+    def guard(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(instance: Instance) -> Response:
+            return view(instance) if instance.is_loaded else answer(instance)
+
+        return guarded
+
+    return guard
+
+
+def not_in_memory(property_name: str) -> Response:
+    """Crash like Evolution on an instance that it has not loaded."""
+    raise crashed(f"Cannot read properties of undefined (reading '{property_name}')")
 
 
 def refuse_wrong_key(instance: Instance | None = None) -> None:

@@ -2,12 +2,15 @@
 
 import functools
 import threading
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from local.evolution.agenda import Agenda
 from local.evolution.errors import ApiError, crashed
+from local.evolution.faults import WHATSAPP_FAULTS, FaultName, Faults
 from local.evolution.ids import new_android_id, new_iphone_id, new_sent_id, utc_text
+from local.evolution.media import Media
+from local.evolution.media_payloads import media_content
 from local.evolution.model import Customer, Instance, Message
 from local.evolution.numbers import BROADCAST, GROUP, LID, chat_of, jid_for, lid_of, look_up
 from local.evolution.payloads import device_context, message_json, phone_key, sent_context, update_json
@@ -18,32 +21,66 @@ from local.evolution.webhooks import Webhooks
 NEVER_STARTED = "Cannot read properties of undefined (reading 'onWhatsApp')"
 NO_LID_CHECK_SINCE = (2, 4)
 OWN_NAME = "Você"
+AWAY_S = 0.5
+
+
+class Interrupted(Exception):
+    """Say that the process ended under a request that was waiting: nobody answers it any more."""
 
 
 class NotOpen(Exception):
     """Say that an instance is not connected, so nothing can pass."""
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """Hold what a send asks for, checked and with its file read."""
+
+    number: str
+    text: str = ""
+    media: Media | None = None
+    quoted_id: str | None = None
+    message_id: str | None = None
+
+    def content(self, context: dict[str, Any]) -> dict[str, Any]:
+        """Write the content of the message."""
+        return media_content(self.media, context) if self.media else {"conversation": self.text}
+
+
 class Messages:
-    """Carry texts between the shops and their customers."""
+    """Carry texts and files between the shops and their customers."""
 
     def __init__(
-        self, settings: SimulatorSettings, switches: Switches, store: Store, *, agenda: Agenda, webhooks: Webhooks
+        self,
+        settings: SimulatorSettings,
+        switches: Switches,
+        store: Store,
+        *,
+        agenda: Agenda,
+        webhooks: Webhooks,
+        faults: Faults,
     ) -> None:
         self._settings = settings
         self._switches = switches
         self._store = store
         self._agenda = agenda
         self._webhooks = webhooks
-        self._stopping = threading.Event()
+        self._faults = faults
+        self._ending = threading.Event()
 
     def stop(self) -> None:
         """Let no request wait any longer."""
-        self._stopping.set()
+        self._ending.set()
+
+    def interrupt(self) -> None:
+        """End the requests that wait now; later ones may wait again."""
+        ending, self._ending = self._ending, threading.Event()
+        ending.set()
 
     def pause(self, seconds: float) -> None:
-        """Let a request wait, unless the simulator ends."""
-        self._stopping.wait(seconds)
+        """Let a request wait; raises Interrupted when the process ends meanwhile."""
+        if self._ending.wait(seconds):
+            raise Interrupted
 
     def recipient(self, instance: Instance, number: str) -> str:
         """Find the JID to which a text goes; raises ApiError for the reasons for which nothing may leave."""
@@ -62,25 +99,35 @@ class Messages:
     def _has_lid_sends(self) -> bool:
         return self._settings.version_number[:2] >= NO_LID_CHECK_SINCE
 
-    def send(self, instance: Instance, jid: str, body: Mapping[str, Any]) -> dict[str, object]:
-        """Let a text leave: store it, report it, and plan its receipts; give the answer of the API."""
-        quoted = body.get("quoted") or {}
+    def send(
+        self, instance: Instance, jid: str, outgoing: Outgoing, answer_fault: FaultName | None
+    ) -> dict[str, object]:
+        """Let a message leave: store it, report it, and plan its receipts; give the answer of the API."""
+        chat = self._phone_of(jid)
+        context = sent_context(instance, outgoing.quoted_id)
         message = Message(
-            key={"remoteJid": jid, "fromMe": True, "id": self._sent_id(body)},
-            chat=self._phone_of(jid),
+            key={"remoteJid": jid, "fromMe": True, "id": self._sent_id(outgoing)},
+            chat=chat,
             push_name=OWN_NAME,
-            message={"conversation": body["text"]},
+            message=outgoing.content(context),
             source="web",
-            context=sent_context(instance, (quoted.get("key") or {}).get("id")),
+            context=context,
         )
-        answer = message_json(instance, message, "PENDING")
-        send = Send(instance.name, body["number"], body["text"], message.key["id"], utc_text())
         with self._store.lock:
-            self._store.sends.append(send)
+            lost_by = self._lost_on_the_way(instance, chat)
+            message.has_arrived = lost_by is None
+            self._store.add_send(send_of(instance, message, outgoing, answer_fault or lost_by))
             self._store.add_message(instance, message)
+            if outgoing.media:
+                self._store.keep_file(message.key["id"], outgoing.media.content)
+        answer = message_json(instance, message, "PENDING")
         self._webhooks.emit(instance, "send.message", answer)
-        self._plan_receipts(instance, message)
+        self._plan_receipts(instance, message, lost_by)
         return answer
+
+    def _lost_on_the_way(self, instance: Instance, chat: str) -> FaultName | None:
+        faults = WHATSAPP_FAULTS if not instance.has_written(chat) else (FaultName.PENDING,)
+        return self._faults.one_of(faults)
 
     def customer_writes(self, instance: Instance, customer: Customer, text: str) -> Message:
         """Let a text of a customer arrive; raises NotOpen while the shop's phone is not connected."""
@@ -118,8 +165,8 @@ class Messages:
             self._webhooks.emit(instance, "contacts.upsert", contact)
         return message
 
-    def _sent_id(self, body: Mapping[str, Any]) -> str:
-        return str((self._has_lid_sends and body.get("messageId")) or new_sent_id())
+    def _sent_id(self, outgoing: Outgoing) -> str:
+        return (self._has_lid_sends and outgoing.message_id) or new_sent_id()
 
     def _phone_of(self, jid: str) -> str:
         if not jid.endswith(LID):
@@ -127,17 +174,48 @@ class Messages:
         chats = (message.chat for one in self._store.instances.values() for message in one.messages.values())
         return next((chat for chat in chats if lid_of(chat) == jid), jid)
 
-    def _plan_receipts(self, instance: Instance, message: Message) -> None:
-        delays = (("DELIVERY_ACK", self._switches.receipt_delay_s), ("READ", self._switches.read_delay_s))
+    def _plan_receipts(self, instance: Instance, message: Message, lost_by: FaultName | None) -> None:
+        delays: tuple[tuple[str, float | None], ...] = ()
+        if lost_by is FaultName.RESTRICTED:
+            delays = (("ERROR", self._switches.receipt_delay_s or 0.0),)
+        elif lost_by is None:
+            delays = (("DELIVERY_ACK", self._switches.receipt_delay_s), ("READ", self._switches.read_delay_s))
         for status, delay_s in delays:
             if delay_s is not None:
                 self._agenda.after(delay_s, functools.partial(self._acknowledge, instance, message, status))
 
     def _acknowledge(self, instance: Instance, message: Message, status: str) -> None:
         customer = self._store.customer(message.chat)
-        if not instance.is_open or (status == "READ" and not customer.reads):
+        if status == "READ" and not customer.reads:
+            return
+        if not instance.is_open:
+            self._acknowledge_later(instance, message, status)
             return
         with self._store.lock:
             message.statuses.append(status)
             self._store.changed()
         self._webhooks.emit(instance, "messages.update", update_json(instance, message, status))
+
+    def _acknowledge_later(self, instance: Instance, message: Message, status: str) -> None:
+        # WhatsApp keeps a receipt for a phone that is away, but not for one that was unlinked.
+        if instance.is_paired:
+            self._agenda.after(AWAY_S, functools.partial(self._acknowledge, instance, message, status))
+
+
+def send_of(instance: Instance, message: Message, outgoing: Outgoing, fault: FaultName | None) -> Send:
+    """Record a send."""
+    media = outgoing.media
+    return Send(
+        instance=instance.name,
+        number=outgoing.number,
+        text=message.text,
+        key_id=message.key["id"],
+        at=utc_text(),
+        kind=media.kind if media else "text",
+        file_name=media.file_name if media else None,
+        mime_type=media.mime_type if media else None,
+        sha256=media.digest.hex() if media else None,
+        size=len(media.content) if media else None,
+        fault=fault,
+        has_arrived=message.has_arrived,
+    )

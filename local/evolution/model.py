@@ -59,6 +59,7 @@ class Message:
     statuses: list[str] = field(default_factory=list)
     timestamp: int = field(default_factory=lambda: int(time.time()))
     id: str = field(default_factory=new_row_id)
+    has_arrived: bool = True
 
     @property
     def is_from_shop(self) -> bool:
@@ -66,9 +67,20 @@ class Message:
         return bool(self.key["fromMe"])
 
     @property
+    def type(self) -> str:
+        """Name the kind of content: `conversation`, `imageMessage` and so on."""
+        return next(name for name in self.message if name != "messageContextInfo")
+
+    @property
+    def file(self) -> dict[str, Any] | None:
+        """Give WhatsApp's description of the file that was sent, if one was."""
+        content = self.message[self.type]
+        return content if isinstance(content, dict) else None
+
+    @property
     def text(self) -> str:
-        """Give what is read in the bubble."""
-        return str(self.message["conversation"])
+        """Give what is read in the bubble: the text, or the caption of a file."""
+        return str(self.file.get("caption") or "") if self.file else str(self.message["conversation"])
 
 
 @dataclass
@@ -132,6 +144,7 @@ class Instance:
     messages: dict[str, Message] = field(default_factory=dict)
     socket: Socket = field(default_factory=Socket)
     is_being_removed: bool = False
+    is_loaded: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -141,6 +154,10 @@ class Instance:
     def in_chat(self, chat: str) -> list[Message]:
         """List the messages with one customer, oldest first."""
         return [message for message in self.messages.values() if message.chat == chat]
+
+    def has_written(self, chat: str) -> bool:
+        """Tell whether a customer ever wrote."""
+        return any(message.chat == chat and not message.is_from_shop for message in self.messages.values())
 
     def touch(self) -> None:
         """Note that the row changed."""
@@ -157,7 +174,7 @@ class Customer:
     reads: bool = True
 
 
-VOLATILE = {"socket", "is_being_removed"}
+VOLATILE = {"socket", "is_being_removed", "is_loaded"}
 
 
 def instance_to_state(instance: Instance) -> dict[str, object]:

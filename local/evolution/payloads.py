@@ -19,7 +19,12 @@ def long(value: int, *, unsigned: bool) -> dict[str, object]:
 
 def index_map(count: int) -> dict[str, int]:
     """Write random bytes as the index map of 2.3.6."""
-    return {str(index): byte for index, byte in enumerate(secrets.token_bytes(count))}
+    return byte_map(secrets.token_bytes(count))
+
+
+def byte_map(content: bytes) -> dict[str, int]:
+    """Write bytes as the index map of 2.3.6."""
+    return {str(index): byte for index, byte in enumerate(content)}
 
 
 def device_context() -> dict[str, object]:
@@ -50,7 +55,7 @@ def phone_key(chat: str, *, is_from_shop: bool, key_id: str, is_lid_addressed: b
 
 
 def sent_context(instance: Instance, quoted_id: str | None) -> dict[str, Any]:
-    """Write the contextInfo of a text sent through the API, with its quote when that is stored."""
+    """Write the contextInfo of a message sent through the API, with its quote when that is stored."""
     context: dict[str, Any] = {
         "mentionedJid": [],
         "groupMentions": [],
@@ -65,7 +70,7 @@ def sent_context(instance: Instance, quoted_id: str | None) -> dict[str, Any]:
         **context,
         "stanzaId": quoted_id,
         "participant": author,
-        "quotedMessage": {"conversation": quoted.text},
+        "quotedMessage": {quoted.type: quoted.message[quoted.type]},
     }
 
 
@@ -81,7 +86,7 @@ def message_json(instance: Instance, message: Message, status: str) -> dict[str,
         body["contextInfo"] = message.context
     return {
         **body,
-        "messageType": "conversation",
+        "messageType": message.type,
         "messageTimestamp": message.timestamp,
         "instanceId": instance.id,
         "source": message.source,
@@ -106,7 +111,7 @@ def record_json(instance: Instance, message: Message) -> dict[str, object]:
         "id": message.id,
         "key": message.key,
         "pushName": message.push_name,
-        "messageType": "conversation",
+        "messageType": message.type,
         "message": message.message,
         "messageTimestamp": message.timestamp,
         "instanceId": instance.id,

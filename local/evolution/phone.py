@@ -6,11 +6,12 @@ from importlib import resources
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from local.evolution.faults_panel import VARIANT_TEXTS, panel_of
 from local.evolution.guards import simulator
 from local.evolution.messages import NotOpen
 from local.evolution.model import Customer, Instance
 from local.evolution.numbers import chat_of
-from local.evolution.phones import Bubble, Person, Shop, bubbles, digest, people, shop_of
+from local.evolution.phones import Bubble, Person, Shop, bubbles, digest, people, picture_type, shop_of
 from local.evolution.sockets import NotScannable
 
 blueprint = Blueprint("phone", __name__)
@@ -54,7 +55,7 @@ def set_policy(response: Response) -> Response:
 @blueprint.get("/phone")
 def show() -> str:
     notice = NOTICES.get(request.args.get("notice", ""))
-    return render_template("phone/show.html", scene=scene(), notice=notice)
+    return page(notice=notice, is_panel_open=request.args.get("panel") == "open")
 
 
 @blueprint.get("/phone/shops")
@@ -112,10 +113,34 @@ def add_customer() -> BaseResponse:
     return redirect(url_for("phone.show", shop=field("shop"), customer=number), code=303)
 
 
+@blueprint.get("/phone/files/<key_id>")
+def show_file(key_id: str) -> Response:
+    content = simulator().store.files.get(key_id) or abort(404)
+    picture = picture_type(content)
+    response = Response(content, content_type=picture or "application/octet-stream")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if not picture:
+        response.headers["Content-Disposition"] = "attachment"
+    return response
+
+
 @blueprint.get("/static-lib/htmx.min.js")
 def htmx() -> Response:
     script = resources.files("js_lib_htmx").joinpath("static/htmx/htmx.min.js").read_bytes()
     return Response(script, content_type="text/javascript; charset=utf-8")
+
+
+def page(*, notice: str | None, is_panel_open: bool) -> str:
+    """Write the whole page."""
+    panel = panel_of(simulator().faults)
+    return render_template(
+        "phone/show.html",
+        scene=scene(),
+        notice=notice,
+        panel=panel,
+        is_panel_open=is_panel_open or bool(panel.on),
+        variants=VARIANT_TEXTS,
+    )
 
 
 def scene() -> Scene:
@@ -141,10 +166,11 @@ def field(name: str) -> str:
     return request.form.get(name, "").strip()
 
 
-def back(notice: str | None = None) -> BaseResponse:
+def back(notice: str | None = None, *, panel: str | None = None, anchor: str | None = None) -> BaseResponse:
     """Go back to the page with the same shop and customer."""
     shop, customer = field("shop") or None, field("customer") or None
-    return redirect(url_for("phone.show", shop=shop, customer=customer, notice=notice), code=303)
+    target = url_for("phone.show", shop=shop, customer=customer, notice=notice, panel=panel, _anchor=anchor)
+    return redirect(target, code=303)
 
 
 def unless_seen(current: str, template: str, shown: Scene) -> str | tuple[str, int]:

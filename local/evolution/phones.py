@@ -10,6 +10,7 @@ from local.evolution.store import Store
 
 SHOWN_STRANGERS = 20
 SHOWN_BUBBLES = 200
+PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,24 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """Show a file; its content may be gone, since only memory holds it."""
+
+    key_id: str
+    name: str
+    size_text: str
+    is_kept: bool
+    is_picture: bool
+
+
+@dataclass(frozen=True)
 class Bubble:
     """Show one message, seen from the customer's phone."""
 
     text: str
     time: str
     is_sent: bool
+    attachment: Attachment | None = None
 
 
 def shop_of(instance: Instance) -> Shop:
@@ -89,14 +102,36 @@ def people(store: Store, instance: Instance | None) -> list[Person]:
 def bubbles(store: Store, instance: Instance | None, chat: str) -> list[Bubble]:
     """List the last messages between a shop and a customer."""
     with store.lock:
-        messages = instance.in_chat(chat)[-SHOWN_BUBBLES:] if instance else []
-        return [bubble(message) for message in messages]
+        messages = [message for message in instance.in_chat(chat) if message.has_arrived] if instance else []
+        return [bubble(store, message) for message in messages[-SHOWN_BUBBLES:]]
 
 
-def bubble(message: Message) -> Bubble:
+def bubble(store: Store, message: Message) -> Bubble:
     """Show a message as the customer sees it."""
     time = datetime.fromtimestamp(message.timestamp).astimezone().strftime("%H:%M")
-    return Bubble(message.text, time, is_sent=not message.is_from_shop)
+    return Bubble(message.text, time, not message.is_from_shop, attachment(store, message))
+
+
+def attachment(store: Store, message: Message) -> Attachment | None:
+    """Show the file of a message, if it has one."""
+    if message.file is None:
+        return None
+    key_id, name = message.key["id"], message.file.get("fileName") or message.type.removesuffix("Message")
+    content = store.files.get(key_id, b"")
+    size_text = readable_size(message.file["fileLength"]["low"])
+    return Attachment(key_id, name, size_text, bool(content), picture_type(content) is not None)
+
+
+def readable_size(size: int) -> str:
+    """Write a size as people read it."""
+    return f"{size} bytes" if size < 1000 else f"{size / 1000:.0f} kB" if size < 10**6 else f"{size / 10**6:.1f} MB"
+
+
+def picture_type(content: bytes) -> str | None:
+    """Give the type of a picture that a browser shows, by how it begins; None for everything else."""
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((name for start, name in PICTURES.items() if content.startswith(start)), None)
 
 
 def digest(*parts: object) -> str:

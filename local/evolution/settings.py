@@ -29,6 +29,7 @@ class SimulatorSettings:
     receipt_delay_s: float | None = 0.8
     read_delay_s: float | None = 2.5
     send_latency_s: float = 0.15
+    loading_s: float = 0.5
 
     @property
     def version_number(self) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ class FaultMode(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """Describe what one coming sendText answers instead of its success."""
+    """Describe what a send answers instead of its success; a text as the body stands for a page of a proxy."""
 
     mode: FaultMode
     status: int = 500
@@ -64,7 +65,8 @@ class Switches:
     receipt_delay_s: float | None
     read_delay_s: float | None
     respond_after_send_s: float = 0.0
-    faults: deque[Fault] = field(default_factory=deque)
+    hang_s: float = 600.0
+    next_faults: deque[Fault] = field(default_factory=deque)
 
     @classmethod
     def of(cls, settings: SimulatorSettings) -> "Switches":

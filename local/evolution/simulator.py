@@ -1,6 +1,7 @@
 """The parts of the simulated Evolution, put together."""
 
 from local.evolution.agenda import Agenda
+from local.evolution.faults import Faults
 from local.evolution.instances import Instances
 from local.evolution.messages import Messages
 from local.evolution.model import Instance, State
@@ -20,18 +21,33 @@ class Simulator:
         self.switches = Switches.of(settings)
         self.store = Store(settings.state_file)
         self.agenda = Agenda()
-        self.webhooks = Webhooks(settings, self.agenda)
+        self.faults = Faults()
+        self.webhooks = Webhooks(settings, self.agenda, self.faults)
         self.sockets = Sockets(settings, self.store, self.agenda, self.webhooks)
         self.instances = Instances(settings, self.store, self.agenda, webhooks=self.webhooks, sockets=self.sockets)
-        self.messages = Messages(settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks)
+        self.messages = Messages(
+            settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, faults=self.faults
+        )
+        self._life = 0
 
     def start(self) -> None:
         """Begin, reconnecting the stored instances as Evolution does at its start."""
         self.agenda.start()
         self.store.start()
+        self._load_instances(self._life)
+
+    def restart(self, down_s: float) -> None:
+        """Lose what only the memory of Evolution held; the stored instances come back after the time away.
+
+        WhatsApp forgets nothing, so receipts on their way come once an instance is open again.
+        """
+        self._life += 1
+        life = self._life
+        self.messages.interrupt()
+        self.webhooks.forget()
         for instance in self.instances.list_all():
-            if self._is_reconnected(instance):
-                self.sockets.start(instance)
+            self.sockets.unload(instance)
+        self.agenda.after(down_s + self.settings.loading_s, lambda: self._load_instances(life))
 
     def stop(self) -> None:
         """End: waiting requests are let go, pending retries are lost, the state is saved."""
@@ -39,6 +55,14 @@ class Simulator:
         self.webhooks.stop()
         self.agenda.stop()
         self.store.stop()
+
+    def _load_instances(self, life: int) -> None:
+        if life != self._life:
+            return
+        for instance in self.instances.list_all():
+            instance.is_loaded = True
+            if self._is_reconnected(instance):
+                self.sockets.start(instance)
 
     def _is_reconnected(self, instance: Instance) -> bool:
         # Until 2.3.6 instances that were never paired are connected as well and get QR codes.

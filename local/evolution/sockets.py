@@ -4,7 +4,7 @@ import json
 
 from local.evolution.agenda import Agenda
 from local.evolution.ids import new_pairing_code, new_qr_text, utc_text
-from local.evolution.model import Disconnection, Instance, State
+from local.evolution.model import Disconnection, Instance, Socket, State
 from local.evolution.numbers import jid_for
 from local.evolution.qr import draw_qr
 from local.evolution.settings import SimulatorSettings
@@ -68,6 +68,12 @@ class Sockets:
             instance.disconnection = Disconnection(LOGGED_OUT, disconnection_text(reason), utc_text())
             self._changed(instance)
             self._report_logout(instance, instance.disconnection)
+
+    def unload(self, instance: Instance) -> None:
+        """Lose an instance from memory as a process that ends does: nothing is announced, the row stays."""
+        with self._store.lock:
+            instance.socket = Socket(life=instance.socket.end_life())
+            instance.is_loaded = instance.is_being_removed = False
 
     def stop_quietly(self, instance: Instance) -> None:
         """Make the timers of an instance void that is about to vanish."""

@@ -13,7 +13,8 @@ from local.evolution.numbers import chat_of, digits_of
 
 FLUSH_S = 0.5
 KEPT_MESSAGES = 3000
-KEPT_SENDS = 10_000
+KEPT_SENDS = 50_000
+KEPT_FILE_BYTES = 64 * 1024 * 1024
 FIRST_CUSTOMERS = (
     ("5511999990002", "Maria Exemplo"),
     ("5531999990003", "João Exemplo"),
@@ -24,13 +25,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Send:
-    """Record that one text left through the API."""
+    """Record that one message left through the API, and what became of it; the text of a file is its caption."""
 
     instance: str
     number: str
     text: str
     key_id: str
     at: str
+    kind: str
+    file_name: str | None
+    mime_type: str | None
+    sha256: str | None
+    size: int | None
+    fault: str | None
+    has_arrived: bool
 
     def to_json(self) -> dict[str, object]:
         """Write it for GET /simulator/sends."""
@@ -40,6 +48,13 @@ class Send:
             "text": self.text,
             "keyId": self.key_id,
             "time": self.at,
+            "kind": self.kind,
+            "fileName": self.file_name,
+            "mimeType": self.mime_type,
+            "sha256": self.sha256,
+            "size": self.size,
+            "fault": self.fault,
+            "arrived": self.has_arrived,
         }
 
 
@@ -51,15 +66,22 @@ class Store:
         self.instances: dict[str, Instance] = {}
         self.customers = {chat_of(number): Customer(number, name) for number, name in FIRST_CUSTOMERS}
         self.sends: deque[Send] = deque(maxlen=KEPT_SENDS)
+        self.files: dict[str, bytes] = {}
         self._path = path
+        self._journal = path.with_name(path.name + ".sends") if path else None
         self._is_dirty = False
         self._stopping = threading.Event()
         self._flusher = threading.Thread(target=self._flush_for_ever, name="flusher", daemon=True)
         if path and path.exists():
             self._load(path)
+        if self._journal and self._journal.exists():
+            lines = self._journal.read_text(encoding="utf-8").splitlines()
+            self.sends.extend(Send(**json.loads(line)) for line in lines)
 
     def start(self) -> None:
         """Begin to save in the background."""
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._flusher.start()
 
     def stop(self) -> None:
@@ -80,6 +102,19 @@ class Store:
             del instance.messages[next(iter(instance.messages))]
         self.changed()
 
+    def add_send(self, send: Send) -> None:
+        """Record a send, in the file at once: what left stays known even when the process is killed."""
+        self.sends.append(send)
+        if self._journal:
+            with self._journal.open("a", encoding="utf-8") as journal:
+                journal.write(json.dumps(vars(send), ensure_ascii=False) + "\n")
+
+    def keep_file(self, key_id: str, content: bytes) -> None:
+        """Keep the file of a message in memory, to be looked at; the oldest go when there are too many."""
+        self.files[key_id] = content
+        while sum(map(len, self.files.values())) > KEPT_FILE_BYTES:
+            del self.files[next(iter(self.files))]
+
     def customer(self, chat: str) -> Customer:
         """Give the customer of a chat, known or not."""
         return self.customers.get(chat) or Customer(digits_of(chat), digits_of(chat))
@@ -98,7 +133,6 @@ class Store:
             self._is_dirty = False
             text = json.dumps(self._snapshot(), default=vars, ensure_ascii=False)
         draft = self._path.with_name(self._path.name + ".new")
-        draft.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(text, encoding="utf-8")
         os.replace(draft, self._path)
 

@@ -58,6 +58,8 @@ def _violations_of(field: Field, value: object, path: str) -> list[str]:
 
 
 def _string_violations(field: Field, value: str, place: str) -> list[str]:
+    if field.choices and value not in field.choices:
+        return [f"{place} is not one of enum values: {','.join(field.choices)}"]
     if field.pattern is None or re.match(field.pattern, value):
         return []
     shown = field.pattern.replace("\\", "\\\\")
@@ -124,10 +126,7 @@ WEBHOOK = (
     ),
 )
 
-SEND_TEXT = (
-    Field("number", is_required=True, says="Invalid format"),
-    Field("text", is_required=True),
-    Field("linkPreview", "boolean"),
+SEND_OPTIONS = (
     Field("delay", "integer", says="Enter a value in milliseconds"),
     Field("quoted", None, fields=(Field("key", "object", fields=(Field("id", is_required=True),)),)),
     Field(
@@ -138,6 +137,23 @@ SEND_TEXT = (
         item_says='"mentioned" must be an array of numeric strings',
         item_pattern=r"^\d+",
     ),
+)
+
+SEND_TEXT = (
+    Field("number", is_required=True, says="Invalid format"),
+    Field("text", is_required=True),
+    Field("linkPreview", "boolean"),
+    *SEND_OPTIONS,
+)
+
+SEND_MEDIA = (
+    Field("number", is_required=True, says="Invalid format"),
+    Field("mediatype", is_required=True, choices=("image", "document", "video", "audio")),
+    Field("mimetype"),
+    Field("media"),
+    Field("fileName"),
+    Field("caption"),
+    *SEND_OPTIONS,
 )
 
 WHATSAPP_NUMBERS = (

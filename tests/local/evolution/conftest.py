@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.serving import BaseWSGIServer
 from werkzeug.test import TestResponse
 
-from local.evolution import Simulator, SimulatorSettings, create_simulator
+from local.evolution import Simulator, SimulatorSettings, create_simulator, serve
 
 KEY = "a-global-key-for-tests"
 DEADLINE_S = 8.0
@@ -183,3 +184,14 @@ def state_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], object], str], None]:
     return until
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[BaseWSGIServer]:
+    """The simulator on a port of its own."""
+    server, thread = serve(world.flask, 0)
+    yield server
+    world.simulator.stop()
+    server.shutdown()
+    thread.join(timeout=5)
+    assert not thread.is_alive()

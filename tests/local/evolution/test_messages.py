@@ -293,3 +293,49 @@ def test_a_switch_with_a_wrong_value_changes_nothing(world, body):
 
     assert answer.status_code == 400
     assert world.http.get("/simulator/settings").get_json() == before
+
+
+def find(world, where, **more):
+    return world.call("POST", "/chat/findMessages/shop", {"where": where, **more}).get_json()["messages"]
+
+
+def texts(found):
+    return [record["message"]["conversation"] for record in found["records"]]
+
+
+def test_messages_are_found_by_each_filter(world):
+    world.open()
+    first = world.send("5511999990002", "first").get_json()["key"]
+    world.http.post("/simulator/instances/shop/messages", json={"from": "5511999990002", "text": "second"})
+    world.send("5531999990003", "third")
+
+    assert texts(find(world, {"key": {"id": first["id"]}})) == ["first"]
+    assert texts(find(world, {"key": {"fromMe": True}})) == ["third", "first"]
+    assert texts(find(world, {"key": {"fromMe": False}})) == ["third", "second", "first"]
+    assert texts(find(world, {"key": {"remoteJid": "5511999990002@s.whatsapp.net"}})) == ["second", "first"]
+    assert texts(find(world, {"key": {"remoteJid": "5511999990002@s.whatsapp.net", "fromMe": True}})) == ["first"]
+    assert texts(find(world, {"source": "ios"})) == ["second"]
+    assert texts(find(world, {"messageType": "imageMessage"})) == []
+
+
+def test_messages_are_found_within_a_span_of_whole_seconds(world):
+    world.open()
+    world.send(text="early")
+    world.send(text="late")
+    stored = list(world.simulator.instances.find("shop").messages.values())
+    stored[0].timestamp, stored[1].timestamp = 1_761_055_300, 1_761_055_400
+    early, late = "2025-10-21T14:01:40.900Z", "2025-10-21T14:03:20.000Z"
+
+    assert texts(find(world, {"messageTimestamp": {"gte": early, "lte": late}})) == ["late", "early"]
+    assert texts(find(world, {"messageTimestamp": {"gte": early, "lte": early}})) == ["early"]
+    assert texts(find(world, {"messageTimestamp": {"gte": late}})) == ["late", "early"]
+
+
+def test_offset_is_the_size_of_a_page(world):
+    world.open()
+    for number in range(5):
+        world.send(text=str(number))
+
+    last = find(world, {"key": {"fromMe": True}}, offset=2, page=3)
+
+    assert (last["total"], last["pages"], last["currentPage"], texts(last)) == (5, 3, 3, ["0"])

@@ -98,3 +98,85 @@ def test_the_pages_own_files_are_served(world, path):
     with world.http.get(path) as answer:
         assert answer.status_code == 200
         assert len(answer.data) > 1000
+
+
+def form_of(shown):
+    """What a browser would send of the form of faults."""
+    form = re.search(r'<form class="faults__form".*?</form>', shown, re.DOTALL)[0]
+    numbers = re.findall(r'name="([^"]+)" type="number"[^>]*value="([^"]*)"', form)
+    ticked = re.findall(r'name="([^"]+)" type="checkbox" value="1"[^>]*checked', form)
+    variant = re.search(r'value="(\w+)" selected', form)[1]
+    return {**dict(numbers), **dict.fromkeys(ticked, "1"), "variant.serverError": variant}
+
+
+def faults_on(shown):
+    return re.search(r'data-testid="faults-on">([^<]*)<', shown)[1]
+
+
+def test_the_panel_of_faults_begins_with_everything_off(world):
+    shown = page(world)
+
+    assert faults_on(shown) == "all off"
+    assert '<details class="faults__panel" >' in shown
+
+
+def test_faults_are_switched_on_and_off_by_the_form(world):
+    world.open()
+    form = form_of(page(world))
+    changes = {"rate.hang": "2.5", "after.hang": "1", "on.licence": "1", "from.latency": "0.5", "to.latency": "2"}
+
+    answer = world.http.post("/phone/faults", data={**form, **changes, "shop": "shop"})
+    settings = world.http.get("/simulator/settings").get_json()["faults"]
+    shown = world.http.get(answer.headers["Location"]).text
+    world.http.post("/phone/faults", data=form_of(shown))
+    unchanged = world.http.get("/simulator/settings").get_json()["faults"]
+    world.http.post("/phone/faults/off")
+
+    assert (answer.status_code, answer.headers["Location"].split("#")[1]) == (303, "faults")
+    assert settings["hang"] == {"rate": 0.025, "afterSend": True}
+    assert (settings["licence"], settings["hangAll"], settings["latency"]["seconds"]) == (True, False, [0.5, 2.0])
+    assert faults_on(shown) == "2 on: No answer, Licence missing"
+    assert '<details class="faults__panel" open>' in shown
+    assert unchanged == settings
+    assert faults_on(page(world)) == "all off"
+
+
+def test_the_panel_counts_how_often_a_fault_struck(world):
+    world.open()
+    world.http.put("/simulator/settings", json={"faults": {"timedOut": 1}})
+
+    world.send()
+
+    assert "Struck so far: 1." in page(world)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rate.hang": "60", "rate.timedOut": "60"}, "must not add up to more than 1"),
+        ({"rate.hang": "often"}, "“often” is not a number"),
+        ({"rate.hang": "nan"}, "the rate of hang must be a number"),
+    ],
+)
+def test_a_wrong_form_says_why_and_changes_nothing(world, changes, reason):
+    answer = world.http.post("/phone/faults", data={**form_of(page(world)), **changes})
+
+    assert answer.status_code == 400
+    assert "Nothing was changed" in answer.text
+    assert reason in answer.text
+    assert faults_on(page(world)) == "all off"
+
+
+def test_evolution_is_restarted_by_the_form_and_the_page_comes_back(make_world):
+    world = make_world(loading_s=60)
+    world.open()
+
+    answer = world.http.post("/phone/restart", data={"down_s": "2"})
+
+    assert answer.status_code == 200
+    assert '<meta http-equiv="refresh" content="3;url=/phone">' in answer.text
+    assert "state" not in world.call("GET", "/instance/connectionState/shop").get_json()["instance"]
+
+
+def test_a_restart_for_no_sensible_time_is_refused(world):
+    assert world.http.post("/phone/restart", data={"down_s": "-1"}).status_code == 400
