@@ -14,16 +14,18 @@ from portal.models.conversations import (
     Conversation,
     Direction,
     EarlyReceipt,
+    Media,
     Message,
     MessageKind,
     MessageSource,
     MessageStatus,
 )
-from portal.models.queues import EventState, Lane, Relay, WebhookEvent
+from portal.models.queues import ColdReason, EventState, Lane, Relay, WebhookEvent
 
 __all__ = [
     "ApiToken",
     "AuditEvent",
+    "ColdReason",
     "Connection",
     "ConnectionAction",
     "ConnectionStatus",
@@ -34,6 +36,7 @@ __all__ = [
     "EventState",
     "EvolutionServer",
     "Lane",
+    "Media",
     "Message",
     "MessageKind",
     "MessageSource",

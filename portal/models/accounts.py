@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,6 +36,10 @@ class Unit(Base):
     name: Mapped[str] = mapped_column(String(120))
     slug: Mapped[str] = mapped_column(String(60))
     time_zone: Mapped[str] = mapped_column(String(60), default="America/Sao_Paulo", server_default="America/Sao_Paulo")
+    # A message that could not leave within this time is not sent any more.
+    message_lifetime_h: Mapped[int] = mapped_column(SmallInteger, default=24, server_default="24")
+    # A message handed over without any receipt for this long is told apart from those on their way.
+    receipt_wait_min: Mapped[int] = mapped_column(SmallInteger, default=10, server_default="10")
     archived_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 

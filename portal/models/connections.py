@@ -32,6 +32,7 @@ class StatusReason(StrEnum):
     EVOLUTION_UNREACHABLE = "evolution_unreachable"
     EVOLUTION_KEY_REFUSED = "evolution_key_refused"
     EVOLUTION_NOT_LICENSED = "evolution_not_licensed"
+    EVOLUTION_FULL = "evolution_full"
 
 
 class ConnectionAction(StrEnum):
@@ -62,7 +63,19 @@ class EvolutionServer(Base):
     version: Mapped[str | None] = mapped_column(String(30))
     version_read_at: Mapped[datetime | None]
     is_default: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # Off: units that are there stay, and no new one comes.
+    accepts_units: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     created_at: Mapped[CreatedAt]
+
+    # The breaker: nothing is sent through it while there is a reason; from `paused_until` on it is probed.
+    pause_reason: Mapped[str | None] = mapped_column(String(60))
+    paused_at: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    pause_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    # An operator asked whether it answers and takes the key; what came out, nothing meaning that all is well.
+    check_requested_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    check_error: Mapped[str | None] = mapped_column(String(60))
 
 
 class Connection(Base):
@@ -95,6 +108,9 @@ class Connection(Base):
     webhook_secret_hash: Mapped[str | None] = mapped_column(String(64))
     webhook_secret_encrypted: Mapped[str | None] = mapped_column(Text)
     previous_instance_name: Mapped[str | None] = mapped_column(String(60))
+    previous_evolution_server_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("evolution_servers.id", name="fk_connections_previous_server")
+    )
     previous_webhook_secret_hash: Mapped[str | None] = mapped_column(String(64))
     previous_accepted_until: Mapped[datetime | None]
 

@@ -4,7 +4,17 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, CreatedAt, Id
@@ -93,6 +103,27 @@ class Conversation(Base):
     last_message_at: Mapped[datetime | None]
     last_message_preview: Mapped[str | None] = mapped_column(String(200))
     last_message_direction: Mapped[Direction | None] = mapped_column(enum_text())
+    last_message_kind: Mapped[MessageKind | None] = mapped_column(enum_text())
+    # A chat in which the person never wrote is cold: WhatsApp limits how many of those a number may begin.
+    last_inbound_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+
+
+class Media(Base):
+    """A file that a message carries. Its content is read only by whoever sends or shows it."""
+
+    __tablename__ = "media"
+    __table_args__ = (UniqueConstraint("tenant_id", "id"),)
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    kind: Mapped[MessageKind] = mapped_column(enum_text())
+    file_name: Mapped[str] = mapped_column(String(120))
+    mime_type: Mapped[str] = mapped_column(String(120))
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    # In the database: web and worker share no disk where they run as a platform's containers.
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
     created_at: Mapped[CreatedAt]
 
 
@@ -105,12 +136,36 @@ class Message(Base):
         same_tenant("unit_id", "units"),
         same_tenant("conversation_id", "conversations"),
         same_tenant("sent_by_id", "users"),
+        same_tenant("media_id", "media"),
+        same_tenant("resend_of_id", "messages"),
         one_of("direction", Direction),
         one_of("status", MessageStatus),
         Index("idx_messages_client_message_id_unit", "conversation_id", "client_message_id", unique=True),
         Index("uq_messages_unit_id_external_id", "unit_id", "external_id", unique=True),
         Index("ix_messages_conversation_id_occurred_at", "conversation_id", "occurred_at", "id"),
         Index("ix_messages_queued", "unit_id", "priority", "id", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_messages_queued_warm",
+            "unit_id",
+            "priority",
+            "id",
+            postgresql_where=text("status = 'queued' AND NOT is_cold"),
+        ),
+        Index("ix_messages_queued_expires_at", "expires_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_messages_look_up_at", "look_up_at", postgresql_where=text("status = 'unconfirmed'")),
+        Index(
+            "ix_messages_undelivered",
+            "tenant_id",
+            "unit_id",
+            "id",
+            postgresql_where=text("status IN ('failed', 'unconfirmed') AND handled_at IS NULL"),
+        ),
+        Index(
+            "ix_messages_without_receipt",
+            "tenant_id",
+            "sent_at",
+            postgresql_where=text("status = 'sent' AND accepted_at IS NULL"),
+        ),
         Index(
             "ix_messages_in_doubt",
             "unit_id",
@@ -127,6 +182,7 @@ class Message(Base):
     direction: Mapped[Direction] = mapped_column(enum_text())
     kind: Mapped[MessageKind] = mapped_column(enum_text(), default=MessageKind.TEXT, server_default="text")
     body: Mapped[str] = mapped_column(Text)
+    media_id: Mapped[UUID | None]
     status: Mapped[MessageStatus] = mapped_column(enum_text())
     source: Mapped[MessageSource | None] = mapped_column(enum_text())
     sent_by_id: Mapped[UUID | None]
@@ -137,15 +193,26 @@ class Message(Base):
     # WhatsApp's id of the message; `proposed_id` is the one we asked for, which Evolution honours from 2.4 on.
     external_id: Mapped[str | None] = mapped_column(String(80))
     proposed_id: Mapped[str | None] = mapped_column(String(40))
+    # The server it went to keeps `proposed_id`: an echo under another id is not this message's.
+    is_id_kept: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     client_message_id: Mapped[str | None] = mapped_column(String(120))
 
     # Replies by people are 0 and go first.
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    is_cold: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    expires_at: Mapped[datetime | None]
     relay_id: Mapped[UUID | None]
     retry_count: Mapped[int] = mapped_column(default=0, server_default="0")
     last_retry_at: Mapped[datetime | None]
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_details: Mapped[str | None] = mapped_column(Text)
+    # In doubt: when to look for it next among the messages that Evolution stored, and how often that was done.
+    look_up_at: Mapped[datetime | None]
+    look_ups: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    # A person decided what to do about it, so it waits for nobody any more.
+    handled_at: Mapped[datetime | None]
+    # Sent again on a person's word though the first may have arrived: this one is the second.
+    resend_of_id: Mapped[UUID | None]
 
     sending_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]

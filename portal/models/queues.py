@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, CreatedAt, Id
@@ -15,6 +15,14 @@ class EventState(StrEnum):
     NEW = "new"
     DONE = "done"
     PARKED = "parked"
+
+
+class ColdReason(StrEnum):
+    """The sign by which WhatsApp limited a number."""
+
+    NEW_CHATS_REFUSED = "new_chats_refused"
+    RATE_LIMITED = "rate_limited"
+    NUMBER_BANNED = "number_banned"
 
 
 class WebhookEvent(Base):
@@ -50,21 +58,33 @@ class Lane(Base):
     """One unit's right to send: when it may send next, whether it is open, and the message in flight."""
 
     __tablename__ = "lanes"
-    __table_args__ = (
-        same_tenant("unit_id", "units"),
-        Index("ix_lanes_due", "next_send_at", postgresql_where=text("has_work AND is_open AND message_id IS NULL")),
-    )
+    # No index but the key, and half of each page free (migration 0003): a lane changes twice for each message, and
+    # PostgreSQL then reuses its place at once. Reading a few thousand rows costs less than an index that bloats.
+    __table_args__ = (same_tenant("unit_id", "units"),)
 
     unit_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    # The connection's, from the moment it opens the lane: senders are shared out by server.
+    evolution_server_id: Mapped[UUID | None] = mapped_column(ForeignKey("evolution_servers.id"))
     has_work: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     # Open while the unit is connected: a closed lane holds its messages.
     is_open: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # When to look at the lane again: the earliest time at which one of its messages may leave.
     next_send_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     message_id: Mapped[UUID | None]
-    # How often in a row Evolution or the unit was away: the next pause grows with it.
+    # Nothing leaves before this: the unit was away, or the last message is tried again.
+    held_until: Mapped[datetime | None]
+    # How often in a row the unit was away: the next pause grows with it.
     away_count: Mapped[int] = mapped_column(default=0, server_default="0")
     away_reason: Mapped[str | None] = mapped_column(String(60))
+
+    # WhatsApp limits the number: no message to a cold chat until then, afterwards one every `cold_gap_s`, which
+    # shrinks as they arrive. Replies go on all the time.
+    cold_reason: Mapped[ColdReason | None] = mapped_column(enum_text())
+    cold_paused_until: Mapped[datetime | None]
+    cold_pauses: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    cold_gap_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    next_cold_at: Mapped[datetime | None]
 
 
 class Relay(Base):
