@@ -45,7 +45,9 @@ class Config:
         log_level = env.get("LOG_LEVEL", "INFO").strip().upper() or "INFO"
         proxies = env.get("TRUSTED_PROXIES", "").strip() or "0"
         problems = [f"{name} is not set" for name, value in values.items() if not value]
-        problems += _unreadable(portal_env, log_level, proxies, database=values["DATABASE_URL"])
+        problems += _unreadable(
+            portal_env, log_level, proxies, database=values["DATABASE_URL"], key=values["EVOLUTION_API_KEY"]
+        )
         encryption_keys = tuple(key.strip() for key in env.get("ENCRYPTION_KEYS", "").split(",") if key.strip())
         if portal_env == PRODUCTION:
             problems += _weak(values, encryption_keys)
@@ -69,7 +71,7 @@ class Config:
         return self.portal_env == PRODUCTION
 
 
-def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str) -> list[str]:
+def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str, key: str) -> list[str]:
     problems = []
     if portal_env not in (PRODUCTION, DEVELOPMENT):
         problems.append(f"PORTAL_ENV must be {PRODUCTION} or {DEVELOPMENT}")
@@ -77,6 +79,8 @@ def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str)
         problems.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
     if not (proxies.isascii() and proxies.isdigit()):
         problems.append("TRUSTED_PROXIES must be the number of proxies in front of the portal")
+    if not key.isascii():
+        problems.append("EVOLUTION_API_KEY must be plain ASCII, for it goes into an HTTP header")
     if database and not _with_driver(database).startswith(DRIVER):
         problems.append("DATABASE_URL must begin with postgresql://")
     return problems

@@ -4,6 +4,7 @@ One queue per process, since RQ loses jobs of a worker on several when it is kil
 worker imports the app anew for each (docs/architecture.md).
 """
 
+import gc
 import os
 import signal
 import sys
@@ -82,6 +83,10 @@ class Supervisor:
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        # What was loaded stays for good: looking through it for garbage stops every sender for a tenth of a second,
+        # and would copy the pages that the children share.
+        gc.collect()
+        gc.freeze()
         while not self._is_stopping:
             self._reap()
             for child in self._children:
@@ -166,12 +171,12 @@ def _keep(app: Flask, workplace: Workplace, parent_pid: int) -> None:
 
 
 def _meet_server(app: Flask) -> None:
-    """Note the default Evolution server and learn its version, as soon as the database lets us."""
+    """Note the default Evolution server and whether it is well, as soon as the database lets us."""
     while True:
         try:
             with app.app_context():
                 servers.sync_default()
-                servers.read_version(servers.default_server_id())
+                servers.check(servers.default_server_id())
                 return
         except Exception:
             log.exception("default Evolution server not noted")

@@ -4,12 +4,13 @@ The one question is whether a message may have left: the table of `docs/evolutio
 surely did not. Whatever is not in the table may have been sent.
 """
 
+import re
 import ssl
 from collections.abc import Iterator
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
 LONGEST_DETAIL = 300
 
@@ -21,6 +22,11 @@ class EvolutionError(Exception):
         super().__init__(code)
         self.code = code
         self.detail = detail[:LONGEST_DETAIL]
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it is WhatsApp that limits the number, whatever that means for this one call."""
+        return _LIMIT.search(self.detail) is not None
 
 
 class EvolutionUnavailable(EvolutionError):
@@ -49,8 +55,12 @@ UNIT_AWAY = "unit_not_connected"
 NOT_ON_WHATSAPP = "not_on_whatsapp"
 INVALID_REQUEST = "invalid_request"
 TIMED_OUT = "timed_out"
+PREPARING_FAILED = "preparing_failed"
 UNCLEAR = "unclear_answer"
 
+# How WhatsApp's library words a limit: too much at once, or "reach-out timelock", error 463. A load balancer has a
+# status 463 of its own.
+_LIMIT = re.compile(r"rate-overlimit|reach-?out|timelock|(?<!HTTP )\b463\b", re.IGNORECASE)
 # Texts that Evolution's handlers raise before they write anything (2.3.6).
 _HANDLER_RULES = frozenset(
     {
@@ -144,13 +154,16 @@ def _server_error(body: object, text: str) -> EvolutionError:
     if message == "Timed Out":
         return EvolutionFailed(TIMED_OUT, text)
     if isinstance(message, list) and message and str(message[0]).startswith(("AxiosError:", "Error:")):
-        return EvolutionFailed("preparing_failed", text)
+        return EvolutionFailed(PREPARING_FAILED, text)
     return EvolutionUnknown(UNCLEAR, text)
 
 
 def _never_connected(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, ProxyError):
+        # Not all of them say so: urllib3 also makes one of a reset after the write.
+        reason = reason.original_error
     if isinstance(reason, SSLError):
         # A certificate is refused before anything is written; any other break of TLS can come after that.
         return isinstance(reason.args[0] if reason.args else None, ssl.SSLCertVerificationError)

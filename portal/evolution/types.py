@@ -35,3 +35,13 @@ class SentMessage:
 
     external_id: str
     jid: str
+
+
+@dataclass(frozen=True)
+class OutgoingMedia:
+    """A file to send. `kind`: image, video, audio or document; the name's extension decides the type it gets."""
+
+    kind: str
+    file_name: str
+    mime_type: str
+    content: bytes

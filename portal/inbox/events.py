@@ -16,6 +16,8 @@ LONGEST_NAME = 100
 LONGEST_BODY = 65_536
 # What can make text lie about its own direction or break a log line, and halves of characters, which no column takes.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Those of them that a column can hold: a text of ours may have been written with them.
+UNSAFE_IN_COLUMNS = "".join(character for character in map(chr, range(1, 0x2070)) if _UNSAFE.match(character))
 
 
 @dataclass(frozen=True)

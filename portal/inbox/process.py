@@ -3,14 +3,14 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import case, or_
+from sqlalchemy import case, extract, func, or_
 from uuid_utils.compat import uuid7
 
 from portal import phone
 from portal.clock import now
 from portal.db import db
 from portal.inbox import states
-from portal.inbox.events import Address, Fact, MessageSeen, ReceiptSeen, parse
+from portal.inbox.events import UNSAFE_IN_COLUMNS, Address, Fact, MessageSeen, ReceiptSeen, parse
 from portal.models import Contact, Direction, Message, MessageSource, MessageStatus, WebhookEvent
 from portal.services import delivery
 from portal.services.connections import lock_connection
@@ -49,7 +49,11 @@ def _apply_message(scope: TenantScope, unit_id: UUID, seen: MessageSeen) -> None
     if seen.from_me:
         _apply_own(scope, unit_id, conversation_id, seen)
     elif _insert(scope, unit_id, conversation_id, seen, MessageStatus.RECEIVED) is not None:
-        note_last_message(scope, conversation_id, body=seen.body, at=seen.at, direction=Direction.INBOUND, unread=1)
+        _note_last(scope, conversation_id, seen, Direction.INBOUND)
+
+
+def _note_last(scope: TenantScope, conversation_id: UUID, seen: MessageSeen, direction: Direction) -> None:
+    note_last_message(scope, conversation_id, kind=seen.kind, body=seen.body, at=seen.at, direction=direction)
 
 
 def _contact_of(scope: TenantScope, chat: Address, *, name: str | None) -> UUID:
@@ -88,34 +92,49 @@ def _new_contact(scope: TenantScope, number: str | None, lid: str | None) -> Con
 def _apply_own(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> None:
     """A message of ours: the echo of a send, or what the owner wrote on the phone."""
     message = delivery.find_by_external_id(scope, unit_id, seen.external_id)
-    message = message or _find_echoed(scope, conversation_id, seen)
+    message = message or _find_echoed(scope, unit_id, conversation_id, seen)
     if message is None:
         message = _insert(scope, unit_id, conversation_id, seen, MessageStatus.SENT)
         if message is None:
             return
-        note_last_message(scope, conversation_id, body=seen.body, at=seen.at, direction=Direction.OUTBOUND)
+        _note_last(scope, conversation_id, seen, Direction.OUTBOUND)
     delivery.confirm_sent(scope, message, external_id=seen.external_id, at=seen.at)
     if seen.receipt in delivery.RUNGS:
         delivery.climb(scope, message, seen.receipt, now())
 
 
-def _find_echoed(scope: TenantScope, conversation_id: UUID, seen: MessageSeen) -> Message | None:
-    """The send in doubt that this is the echo of: by our own id where Evolution kept it, else by text and time."""
+def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> Message | None:
+    """The send in doubt that this is the echo of: by our own id where Evolution keeps it, else by content and time.
+
+    Of several equal ones the nearest in time. A person may have settled the doubt before (`handled_at`).
+    """
+    since, until = seen.at - ECHO_WINDOW, seen.at + ECHO_WINDOW
+    same_body = func.translate(Message.body, UNSAFE_IN_COLUMNS, "") == seen.body
     same_text = (
-        (Message.body == seen.body)
-        & (Message.sending_at >= seen.at - ECHO_WINDOW)
-        & (Message.sending_at <= seen.at + ECHO_WINDOW)
+        ~Message.is_id_kept
+        & (Message.conversation_id == conversation_id)
+        & (Message.kind == seen.kind)
+        & (same_body | (Message.media_id.is_not(None) & (Message.body == "")))
+        & Message.sending_at.between(since, until)
     )
     own_id = Message.proposed_id == seen.external_id
+    in_doubt = Message.status.in_((MessageStatus.SENDING, MessageStatus.UNCONFIRMED))
+    noted_as_arrived = (
+        (Message.status == MessageStatus.SENT) & Message.accepted_at.is_(None) & Message.sent_at.between(since, until)
+    )
     statement = (
         scope.select(Message)
         .where(
-            Message.conversation_id == conversation_id,
-            Message.status.in_((MessageStatus.SENDING, MessageStatus.UNCONFIRMED)),
+            Message.unit_id == unit_id,
             Message.external_id.is_(None),
+            in_doubt | noted_as_arrived,
             own_id | same_text,
         )
-        .order_by(case((own_id, 0), else_=1), Message.sending_at)
+        .order_by(
+            case((own_id, 0), else_=1),
+            func.abs(extract("epoch", Message.sending_at - seen.at)),
+            Message.sending_at,
+        )
         .limit(1)
         .with_for_update()
     )

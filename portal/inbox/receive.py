@@ -1,6 +1,5 @@
 """The one door: authenticate, store, and only then let the caller answer 200."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from portal.db import atomic, db, on_commit
 from portal.extensions import parts
 from portal.models import Connection, EventState, EvolutionServer, WebhookEvent
 from portal.secrets import matches, webhook_jwt_purpose
+from portal.services import events
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,6 @@ LONGEST_NAME = 255
 LONGEST_EVENT = 60
 # Other protocol messages of one's own phone carry key material (contract §11.8).
 KEPT_EDITS = frozenset({"MESSAGE_EDIT", "REVOKE"})
-KEY_MATERIAL = frozenset({"mediaKey", "messageSecret"})
 # JSON can spell characters that no column takes.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -116,8 +115,11 @@ def _senders(instance_name: str) -> CompoundSelect[UUID, UUID, str | None, str |
     columns = (Connection.tenant_id, Connection.unit_id)
     current = select(*columns, Connection.webhook_secret_hash, EvolutionServer.version).where(is_current)
     previous = select(*columns, Connection.previous_webhook_secret_hash, EvolutionServer.version).where(is_previous)
-    server = EvolutionServer.id == Connection.evolution_server_id
-    return current.outerjoin(EvolutionServer, server).union_all(previous.outerjoin(EvolutionServer, server))
+    server_id = Connection.evolution_server_id
+    previous_server_id = func.coalesce(Connection.previous_evolution_server_id, server_id)
+    return current.outerjoin(EvolutionServer, EvolutionServer.id == server_id).union_all(
+        previous.outerjoin(EvolutionServer, EvolutionServer.id == previous_server_id)
+    )
 
 
 def _is_signed(bearer: str | None, instance_name: str, server_version: str | None) -> bool:
@@ -142,15 +144,7 @@ def _is_older_than_jwt(server_version: str | None) -> bool:
 def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, Any]) -> None:
     if event == "messages.edited" and _edit_type(payload) not in KEPT_EDITS:
         return
-    row = {
-        "tenant_id": sender.tenant_id,
-        "unit_id": sender.unit_id,
-        "instance_name": instance_name,
-        "event": event,
-        "body_hash": _fingerprint(payload),
-        "body": json.dumps(_without_keys(payload)),
-    }
-    db.session.execute(insert(WebhookEvent).values(row).on_conflict_do_nothing())
+    events.store(sender.tenant_id, sender.unit_id, instance_name, event, payload)
 
 
 def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> None:
@@ -159,8 +153,8 @@ def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> No
     row = {
         "instance_name": instance_name,
         "event": event,
-        "body_hash": _fingerprint(payload),
-        "body": json.dumps(_without_keys(payload))[:LONGEST_UNKNOWN_BODY],
+        "body_hash": events.fingerprint(payload),
+        "body": json.dumps(events.without_keys(payload))[:LONGEST_UNKNOWN_BODY],
         "state": EventState.PARKED,
         "error": "unknown instance",
     }
@@ -168,26 +162,6 @@ def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> No
     newest = select(WebhookEvent.id).where(unknown).order_by(WebhookEvent.id.desc()).limit(MOST_UNKNOWN_EVENTS)
     oldest_kept = select(func.min(newest.subquery().c.id)).scalar_subquery()
     db.session.execute(delete(WebhookEvent).where(unknown, WebhookEvent.id < oldest_kept))
-
-
-def _fingerprint(payload: dict[str, Any]) -> bytes:
-    """A repeated delivery is byte-identical; the key in it is left out, since it may not even be hashed into a row."""
-    kept = {name: value for name, value in payload.items() if name != "apikey"}
-    return hashlib.sha256(json.dumps(kept).encode()).digest()
-
-
-def _without_keys(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload without the instance's token, without our own secret in `destination`, without media keys."""
-    kept = {name: value for name, value in payload.items() if name not in ("apikey", "destination")}
-    return {name: _without_key_material(value) for name, value in kept.items()}
-
-
-def _without_key_material(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_key_material(v) for k, v in value.items() if k not in KEY_MATERIAL}
-    if isinstance(value, list):
-        return [_without_key_material(item) for item in value]
-    return value
 
 
 def _edit_type(payload: dict[str, Any]) -> object:

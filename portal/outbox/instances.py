@@ -4,12 +4,13 @@ Every call here can be repeated: a worker that dies in the middle leaves the wis
 starts again. A connect that finds its own name taken adopts the instance that the first try made.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from portal import phone
 from portal.clock import now
@@ -20,9 +21,11 @@ from portal.evolution.errors import EvolutionError, EvolutionRejected, Evolution
 from portal.evolution.types import Instance, QrCode, Webhook
 from portal.extensions import parts
 from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason
-from portal.outbox import servers
+from portal.outbox import leftovers, servers
+from portal.outbox.leftovers import Leftover
 from portal.secrets import webhook_jwt_purpose
 from portal.services.connections import lock_connection, set_status
+from portal.services.servers import place
 from portal.tenancy import TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
@@ -47,20 +50,22 @@ class ClaimedAction:
     requested_at: datetime
     attempts: int
     instance_name: str
-    previous_instance_name: str | None
+    left_behind: Leftover | None
     webhook_secret: str
     pairing_number: str | None
     server_id: UUID
 
 
-def claim_actions(owner_id: UUID, *, limit: int) -> list[ClaimedAction]:
-    """Take up to `limit` wishes that nobody is at."""
+def claim_actions(owner_id: UUID, *, limit: int, busy_servers: Collection[UUID] = ()) -> list[ClaimedAction]:
+    """Take up to `limit` wishes that nobody is at, none for servers that are busy enough."""
+    server_id = Connection.evolution_server_id
     waiting = (
         select(Connection)
         .where(
             Connection.action.is_not(None),
             Connection.action_relay_id.is_(None),
             Connection.action_requested_at <= func.now(),
+            or_(server_id.is_(None), server_id.not_in(busy_servers)),
         )
         .order_by(Connection.action_requested_at)
         .limit(limit)
@@ -68,7 +73,8 @@ def claim_actions(owner_id: UUID, *, limit: int) -> list[ClaimedAction]:
         .execution_options(populate_existing=True)
     )
     with across_tenants("connections of every tenant share the workers"), atomic():
-        return [_take(connection, owner_id) for connection in db.session.scalars(waiting)]
+        taken = [_take(connection, owner_id) for connection in db.session.scalars(waiting)]
+        return [wish for wish in taken if wish is not None]
 
 
 def carry_out(wish: ClaimedAction) -> None:
@@ -99,8 +105,8 @@ def _connect(wish: ClaimedAction, client: EvolutionClient) -> None:
             _clear(connection)
             _show_first_code(connection, qr)
     servers.read_version(wish.server_id)
-    if wish.previous_instance_name:
-        _remove_quietly(client, wish.previous_instance_name)
+    if wish.left_behind is not None:
+        leftovers.remove(wish.left_behind)
 
 
 def _disconnect(wish: ClaimedAction, client: EvolutionClient) -> None:
@@ -177,12 +183,19 @@ _ACTIONS = {
 }
 
 
-def _take(connection: Connection, owner_id: UUID) -> ClaimedAction:
+def _take(connection: Connection, owner_id: UUID) -> ClaimedAction | None:
+    """The wish as this process carries it out; None, and the end of it, when no server has room for the unit."""
+    is_connect = connection.action == ConnectionAction.CONNECT
+    if is_connect and connection.evolution_server_id is None:
+        connection.evolution_server_id = place()
+        if connection.evolution_server_id is None:
+            _clear(connection)
+            set_status(connection, ConnectionStatus.DISCONNECTED, StatusReason.EVOLUTION_FULL)
+            return None
     connection.action_relay_id = owner_id
     connection.action_attempts += 1
-    connection.instance_made_at = connection.instance_made_at or now()
-    if connection.evolution_server_id is None:
-        connection.evolution_server_id = servers.default_server_id()
+    if is_connect:
+        connection.instance_made_at = connection.instance_made_at or now()
     secret = connection.webhook_secret_encrypted
     return ClaimedAction(
         tenant_id=connection.tenant_id,
@@ -191,10 +204,11 @@ def _take(connection: Connection, owner_id: UUID) -> ClaimedAction:
         requested_at=connection.action_requested_at or now(),
         attempts=connection.action_attempts,
         instance_name=connection.instance_name or "",
-        previous_instance_name=connection.previous_instance_name,
+        left_behind=leftovers.of(connection),
         webhook_secret=parts.vault.decrypt(secret) if secret else "",
         pairing_number=connection.pairing_number,
-        server_id=connection.evolution_server_id,
+        # Without one nothing was made anywhere, and any server says so.
+        server_id=connection.evolution_server_id or servers.default_server_id(),
     )
 
 

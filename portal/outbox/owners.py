@@ -9,8 +9,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
+from portal.clock import now
 from portal.db import atomic, db
 from portal.models import Connection, Lane, Message, MessageStatus, Relay
+from portal.outbox.look_ups import FIRST_LOOK_UP
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
@@ -77,7 +79,9 @@ def _doubt(owners: list[UUID], held: Collection[UUID] = ()) -> int:
     )
     messages = list(
         db.session.scalars(
-            sending.values(status=MessageStatus.UNCONFIRMED, error_code=LOST, relay_id=None).returning(Message.id)
+            sending.values(
+                status=MessageStatus.UNCONFIRMED, error_code=LOST, relay_id=None, look_up_at=now() + FIRST_LOOK_UP
+            ).returning(Message.id)
         )
     )
     # Also lanes whose message was settled by its echo while its owner died.

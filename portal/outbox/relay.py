@@ -1,8 +1,9 @@
-"""The outbox relay: drains the lanes and the wishes, as fast as there are free threads."""
+"""The outbox relay: drains the lanes and the chores, as fast as the servers' gates let it."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,15 +11,28 @@ from uuid import UUID
 
 import structlog
 
-from portal.evolution.errors import EvolutionFailed, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
-from portal.outbox import instances, lanes, owners, servers
+from portal.db import STORAGE_DOWN
+from portal.evolution import errors
+from portal.evolution.client import EvolutionClient
+from portal.evolution.errors import EvolutionError, EvolutionFailed
+from portal.evolution.types import OutgoingMedia, SentMessage
+from portal.outbox import instances, lanes, leftovers, look_ups, owners, servers
+from portal.outbox.gates import SERVER_AWAY, SLOW, Gate
 from portal.outbox.lanes import ClaimedMessage
+from portal.outbox.outcomes import Outcome
+from portal.outbox.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
-SENDERS = 32
-CARETAKERS = 8
+CARETAKERS = 16
+# Calls to one server at a time, so that one that hangs does not keep the others' from being done.
+CARETAKERS_PER_SERVER = 4
 SETTLE_S = 2.0
+# The shortest time between two looks: under load each claims what fell due since the last one.
+ROUND_S = 0.015
+WISHES_S = 0.1
+LEFTOVERS_S = 30.0
+LOOK_S = 0.02
 
 
 class OutboxRelay:
@@ -34,96 +48,203 @@ class OutboxRelay:
         self._app_context = app_context
         self._owner_id = owner_id
         self._on_free = on_free
-        self._held: set[UUID] = set()
-        self._settled_at = 0.0
-        self._senders = _Pool(SENDERS, "send")
-        self._caretakers = _Pool(CARETAKERS, "care")
+        self._gates: dict[UUID, Gate] = {}
+        # Messages, and units with a wish that is being carried out, which a later wish may overtake.
+        self._held: Counter[UUID] = Counter()
+        self._holding = threading.Lock()
+        self._settled_at = self._wishes_at = self._looked_at = self._left_at = float("-inf")
+        self._recorder = Recorder(app_context, self._let_go)
+        self._caretakers = ThreadPoolExecutor(CARETAKERS, thread_name_prefix="care")
+        self._caring = threading.Lock()
+        self._cared_for: Counter[UUID] = Counter()
 
     def drain(self) -> float | None:
         """Claim what is due and hand it to the threads; the seconds until more is due, None if nothing waits."""
+        time.sleep(max(0.0, self._looked_at + ROUND_S - time.monotonic()))
+        self._looked_at = time.monotonic()
         self._settle()
-        for wish in instances.claim_actions(self._owner_id, limit=self._caretakers.free()):
-            self._hand_to(self._caretakers, wish.unit_id, partial(instances.carry_out, wish))
-        free = self._senders.free()
+        self._take_wishes()
+        free = {server_id: number for server_id, gate in self._gates.items() if (number := gate.free())}
         if not free:
             # Whoever gets free wakes the relay: without this it would look again at once, for as long as they hang.
             return None
-        claimed = lanes.claim(self._owner_id, limit=free)
+        keeping_ids = [server_id for server_id in free if self._gates[server_id].server.keeps_ids]
+        claimed = lanes.claim(self._owner_id, free=free, keeping_ids=keeping_ids)
         for message in claimed:
-            self._hand_to(self._senders, message.id, partial(send, message))
-        return 0.0 if claimed else lanes.seconds_to_next()
+            self._hold(message.id)
+            gate = self._gates[message.server_id]
+            gate.submit(message.id, partial(self._send, gate, message))
+        return 0.0 if claimed else lanes.seconds_to_next(list(free))
 
     def finish(self, timeout_s: float) -> bool:
-        """Let what is in flight end; True when nothing is left."""
+        """Let what is in flight end and be recorded; True when nothing is left."""
         until = time.monotonic() + timeout_s
-        return all(pool.wait(max(0.0, until - time.monotonic())) for pool in (self._senders, self._caretakers))
+        while time.monotonic() < until:
+            is_sending = any(gate.in_flight() for gate in self._gates.values())
+            if not is_sending and self._recorder.is_idle() and not self._busy_caretakers():
+                return True
+            time.sleep(LOOK_S)
+        return False
 
     def _settle(self) -> None:
-        if time.monotonic() - self._settled_at > SETTLE_S:
-            owners.bury_dead()
-            owners.settle_forgotten(self._owner_id, set(self._held))
-            self._settled_at = time.monotonic()
+        """Now and then: what dead workers left, what grew too old, which servers there are, what else is to do."""
+        if time.monotonic() - self._settled_at < SETTLE_S:
+            return
+        owners.bury_dead()
+        with self._holding:
+            held = set(self._held)
+        owners.settle_forgotten(self._owner_id, held)
+        lanes.expire()
+        for gate in self._gates.values():
+            if gate.is_hanging():
+                self._pause(gate, SLOW)
+        self._meet_servers()
+        self._take_chores()
+        self._settled_at = time.monotonic()
 
-    def _hand_to(self, pool: "_Pool", held: UUID, work: Callable[[], None]) -> None:
-        self._held.add(held)
-        pool.submit(self._in_app, held, work)
+    def _meet_servers(self) -> None:
+        known = {server.id: server for server in servers.list_servers()}
+        for server_id in [server_id for server_id, gate in self._gates.items() if server_id not in known]:
+            # Removed, or its key cannot be read: what is in flight ends, and nothing more is sent.
+            self._gates[server_id].close()
+        for server in known.values():
+            if server.id not in self._gates:
+                self._gates[server.id] = Gate(server)
+            self._gates[server.id].update(server)
 
-    def _in_app(self, held: UUID, work: Callable[[], None]) -> None:
+    def _send(self, gate: Gate, message: ClaimedMessage) -> None:
+        """Send one claimed message at most once, and let it be recorded what became of it."""
+        try:
+            outcome = self._outcome(gate.server.client, message)
+        except Exception:
+            # The row says who owns it: `settle_forgotten` finds that nobody is at it any more.
+            log.exception("send broke off")
+            gate.end(message.id, None)
+            self._let_go_of(message.id)
+            return
+        if outcome.is_server_away:
+            # Before the message is back in its queue, or it would be claimed once more for the same server.
+            gate.close()
+        self._recorder.put(outcome)
+        reason = gate.end(message.id, outcome.error)
+        # A gate that was full has room again, which the recorder may have said too early.
+        self._on_free()
+        if reason is not None:
+            self._pause_from_thread(gate, reason)
+
+    def _outcome(self, client: EvolutionClient, message: ClaimedMessage) -> Outcome:
+        try:
+            media = self._load_media(message)
+        except STORAGE_DOWN:
+            log.exception("file of a message not read")
+            return Outcome(message, time.monotonic(), error=EvolutionFailed(errors.PREPARING_FAILED))
+        time.sleep(max(0.0, message.start_at - time.monotonic()))
+        began_at = time.monotonic()
+        try:
+            sent = _call(client, message, media)
+        except EvolutionError as e:
+            is_server_away = e.code in SERVER_AWAY
+            return Outcome(message, began_at, error=e, is_server_away=is_server_away)
+        return Outcome(message, began_at, sent=sent)
+
+    def _load_media(self, message: ClaimedMessage) -> OutgoingMedia | None:
+        if message.media_id is None:
+            return None
+        with self._app_context():
+            return lanes.load_media(message)
+
+    def _pause(self, gate: Gate, reason: str) -> None:
+        gate.close()
+        servers.pause(gate.server.id, reason)
+
+    def _pause_from_thread(self, gate: Gate, reason: str) -> None:
+        try:
+            with self._app_context():
+                self._pause(gate, reason)
+        except Exception:
+            log.exception("pause of a server not noted")
+
+    def _let_go(self, outcomes: Iterable[Outcome]) -> None:
+        self._let_go_of(*(outcome.message.id for outcome in outcomes))
+        self._on_free()
+
+    def _hold(self, id_: UUID) -> None:
+        with self._holding:
+            self._held[id_] += 1
+
+    def _let_go_of(self, *ids: UUID) -> None:
+        with self._holding:
+            self._held.subtract(ids)
+            # A count of nothing is dropped.
+            self._held = +self._held
+
+    def _take_wishes(self) -> None:
+        """What people asked of connections; looked for less often than the lanes, since nobody notices 100 ms."""
+        if time.monotonic() - self._wishes_at < WISHES_S:
+            return
+        self._wishes_at = time.monotonic()
+        free, busy = self._free_caretakers()
+        for wish in instances.claim_actions(self._owner_id, limit=free, busy_servers=busy) if free else ():
+            self._hold(wish.unit_id)
+            self._do(wish.server_id, partial(instances.carry_out, wish), held=wish.unit_id)
+
+    def _take_chores(self) -> None:
+        for server_id in servers.claim_probes():
+            self._do(server_id, partial(servers.probe, server_id))
+        for server_id in servers.claim_checks():
+            self._do(server_id, partial(servers.check, server_id))
+        _, busy = self._free_caretakers()
+        away = [server_id for server_id, gate in self._gates.items() if gate.server.is_paused]
+        for look_up in look_ups.claim(busy_servers=busy + away):
+            self._do(look_up.server_id, partial(look_ups.carry_out, look_up))
+        self._take_leftovers()
+
+    def _take_leftovers(self) -> None:
+        if time.monotonic() - self._left_at < LEFTOVERS_S:
+            return
+        self._left_at = time.monotonic()
+        free, busy = self._free_caretakers()
+        for leftover in leftovers.due(limit=free, busy_servers=busy):
+            self._do(leftover.server_id, partial(leftovers.remove, leftover))
+
+    def _free_caretakers(self) -> tuple[int, list[UUID]]:
+        """How many may be given work, and the servers that have enough of them."""
+        with self._caring:
+            busy = [server_id for server_id, number in self._cared_for.items() if number >= CARETAKERS_PER_SERVER]
+            return max(0, CARETAKERS - self._cared_for.total()), busy
+
+    def _busy_caretakers(self) -> int:
+        with self._caring:
+            return self._cared_for.total()
+
+    def _do(self, server_id: UUID, work: Callable[[], None], *, held: UUID | None = None) -> None:
+        with self._caring:
+            self._cared_for[server_id] += 1
+        self._caretakers.submit(self._in_app, server_id, work, held)
+
+    def _in_app(self, server_id: UUID, work: Callable[[], None], held: UUID | None) -> None:
         try:
             with self._app_context():
                 work()
         except Exception:
-            # The row says who owns it: `settle_forgotten` finds that nobody is at it any more.
-            log.exception("outbox work failed")
+            log.exception("outbox chore failed")
         finally:
-            self._held.discard(held)
+            if held is not None:
+                self._let_go_of(held)
+            with self._caring:
+                self._cared_for[server_id] -= 1
             self._on_free()
 
 
-def send(message: ClaimedMessage) -> None:
-    """Send one claimed message at most once and record what became of it."""
-    try:
-        sent = servers.client_for(message.server_id).send_text(
+def _call(client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia | None) -> SentMessage:
+    if media is None:
+        return client.send_text(
             message.instance_name, number=message.number, text=message.text, message_id=message.message_id
         )
-    except EvolutionUnavailable as e:
-        lanes.record_away(message, e)
-    except EvolutionFailed as e:
-        lanes.record_failed(message, e, is_final=False)
-    except EvolutionRejected as e:
-        lanes.record_failed(message, e, is_final=True)
-    except EvolutionUnknown as e:
-        lanes.record_unknown(message, e)
-    else:
-        lanes.record_sent(message, sent)
-
-
-class _Pool:
-    """Threads with a count of those that are free: nothing is claimed that would have to wait for one."""
-
-    def __init__(self, size: int, name: str) -> None:
-        self._size = size
-        self._busy = 0
-        self._changed = threading.Condition()
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
-
-    def free(self) -> int:
-        with self._changed:
-            return self._size - self._busy
-
-    def submit(self, run: Callable[..., None], *args: object) -> None:
-        with self._changed:
-            self._busy += 1
-        self._threads.submit(self._run, run, *args)
-
-    def wait(self, timeout_s: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(lambda: self._busy == 0, timeout_s)
-
-    def _run(self, run: Callable[..., None], *args: object) -> None:
-        try:
-            run(*args)
-        finally:
-            with self._changed:
-                self._busy -= 1
-                self._changed.notify_all()
+    return client.send_media(
+        message.instance_name,
+        number=message.number,
+        media=media,
+        caption=message.text,
+        message_id=message.message_id,
+    )

@@ -1,15 +1,22 @@
-"""The Evolution servers and one client for each."""
+"""The Evolution servers as the workers use them: a client for each, its breaker, and what an operator asked to check.
 
+The breaker is a row, so that every process and every page sees it: while a server is paused nothing is sent through
+it, and from `paused_until` on one process probes it without sending anything.
+"""
+
+import random
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
+from portal import queue
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import atomic, db, on_commit
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError
 from portal.extensions import parts
@@ -21,6 +28,23 @@ log = structlog.get_logger(__name__)
 
 DEFAULT = "default"
 VERSION_GOOD_FOR = timedelta(days=1)
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 60.0
+# Longer than such a call takes: what a process that died had begun is begun again by another.
+LEASE = timedelta(seconds=30)
+KEEPS_IDS_SINCE = (2, 4)
+UNREADABLE_KEY = "evolution_key_unreadable"
+OWNED = "Evolution servers belong to the operator"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as it now is. `keeps_ids`: it honours the message id that we propose."""
+
+    id: UUID
+    client: EvolutionClient
+    is_paused: bool
+    keeps_ids: bool
 
 
 _clients: dict[tuple[str, str], EvolutionClient] = {}
@@ -30,7 +54,7 @@ def sync_default() -> None:
     """Let the default server's row say what the environment says."""
     config = parts.config
     row = {"name": DEFAULT, "url": config.evolution_api_url, "is_default": True}
-    with across_tenants("Evolution servers belong to the operator"), atomic():
+    with across_tenants(OWNED), atomic():
         server = db.session.scalar(select(EvolutionServer).where(EvolutionServer.is_default).with_for_update())
         if server is None:
             key = parts.vault.encrypt(config.evolution_api_key)
@@ -43,6 +67,118 @@ def sync_default() -> None:
             server.version = server.version_read_at = None
 
 
+def default_server_id() -> UUID:
+    with across_tenants(OWNED):
+        return db.session.scalars(select(EvolutionServer.id).where(EvolutionServer.is_default)).one()
+
+
+def list_servers() -> list[Server]:
+    """Every server whose key can be read."""
+    with across_tenants(OWNED):
+        rows = list(db.session.scalars(select(EvolutionServer)))
+        return [_server(row, key) for row in rows if (key := _key_of(row)) is not None]
+
+
+def client_for(server_id: UUID) -> EvolutionClient:
+    """The client of that server. Raises Unreadable when its key was written with an encryption key that is gone."""
+    with across_tenants(OWNED):
+        server = db.session.scalars(select(EvolutionServer).where(EvolutionServer.id == server_id)).one()
+        return _client(server.url, parts.vault.decrypt(server.api_key_encrypted))
+
+
+def pause(server_id: UUID, reason: str) -> None:
+    """Send nothing through this server until a probe has found it well again."""
+    with across_tenants(OWNED), atomic():
+        this = update(EvolutionServer).where(EvolutionServer.id == server_id, EvolutionServer.pause_reason.is_(None))
+        until = now() + timedelta(seconds=_pause_s(0))
+        values = {"pause_reason": reason, "paused_at": now(), "paused_until": until, "pause_count": 1}
+        is_news = db.session.scalar(this.values(values).returning(EvolutionServer.id))
+    if is_news:
+        log.warning("Evolution server paused", server_id=str(server_id), reason=reason)
+
+
+def claim_probes() -> list[UUID]:
+    """The paused servers that this process, and no other, now probes."""
+    due = update(EvolutionServer).where(
+        EvolutionServer.pause_reason.is_not(None), EvolutionServer.paused_until <= func.now()
+    )
+    with across_tenants(OWNED), atomic():
+        return list(db.session.scalars(due.values(paused_until=now() + LEASE).returning(EvolutionServer.id)))
+
+
+def probe(server_id: UUID) -> None:
+    """Ask a paused server something cheap that needs the key: it goes on when it answers, or is paused for longer."""
+    error = _try_key(server_id)
+    with across_tenants(OWNED), atomic():
+        server = _lock(server_id)
+        if error is None:
+            _resume(server)
+        else:
+            server.pause_reason = error
+            server.paused_until = now() + timedelta(seconds=_pause_s(server.pause_count))
+            server.pause_count += 1
+
+
+def claim_checks() -> list[UUID]:
+    """The servers that an operator wants checked."""
+    asked = update(EvolutionServer).where(EvolutionServer.check_requested_at <= func.now())
+    with across_tenants(OWNED), atomic():
+        return list(db.session.scalars(asked.values(check_requested_at=now() + LEASE).returning(EvolutionServer.id)))
+
+
+def check(server_id: UUID) -> None:
+    """Note whether the server answers and takes the key, and its version, for the operator who asked."""
+    error = _try_key(server_id)
+    if error is None:
+        read_version(server_id, is_asked=True)
+    with across_tenants(OWNED), atomic():
+        server = _lock(server_id)
+        server.check_requested_at, server.checked_at, server.check_error = None, now(), error
+        if error is None and server.pause_reason is not None:
+            _resume(server)
+
+
+def read_version(server_id: UUID, *, is_asked: bool = False) -> None:
+    """Learn the server's version when it is asked for, not known or a day old; a failure is no reason to stop."""
+    with across_tenants(OWNED):
+        server = db.session.scalars(select(EvolutionServer).where(EvolutionServer.id == server_id)).one()
+        is_fresh = server.version_read_at is not None and now() - server.version_read_at < VERSION_GOOD_FOR
+    if is_fresh and not is_asked:
+        return
+    try:
+        version = client_for(server_id).version()
+    except EvolutionError as e:
+        log.warning("version of the Evolution server not read", server_id=str(server_id), code=e.code)
+        return
+    with across_tenants(OWNED), atomic():
+        this = update(EvolutionServer).where(EvolutionServer.id == server_id)
+        db.session.execute(this.values(version=version, version_read_at=now()))
+
+
+def version_numbers(version: str | None) -> tuple[int, ...]:
+    """`2.4.0-rc1` -> (2, 4); nothing for what is no version."""
+    numbers = (version or "").split(".")[:2]
+    return tuple(map(int, numbers)) if len(numbers) == 2 and all(n.isdigit() for n in numbers) else ()
+
+
+def _server(row: EvolutionServer, key: str) -> Server:
+    return Server(
+        id=row.id,
+        client=_client(row.url, key),
+        is_paused=row.pause_reason is not None,
+        keeps_ids=version_numbers(row.version) >= KEEPS_IDS_SINCE,
+    )
+
+
+def _client(url: str, key: str) -> EvolutionClient:
+    """One per address and key, since it holds the threads' connections."""
+    client = _clients.get((url, key))
+    if client is None:
+        fresh = EvolutionClient(url, key, send_timeout_s=parts.config.evolution_timeout_s)
+        client = _clients.setdefault((url, key), fresh)
+    return client
+
+
 def _key_of(server: EvolutionServer) -> str | None:
     """The key at rest; None when it was written with an encryption key that is gone."""
     try:
@@ -51,31 +187,29 @@ def _key_of(server: EvolutionServer) -> str | None:
         return None
 
 
-def default_server_id() -> UUID:
-    with across_tenants("Evolution servers belong to the operator"):
-        return db.session.scalars(select(EvolutionServer.id).where(EvolutionServer.is_default)).one()
-
-
-def client_for(server_id: UUID) -> EvolutionClient:
-    """The client of that server; one per address and key, since it holds the threads' connections."""
-    with across_tenants("Evolution servers belong to the operator"):
-        server = db.session.scalars(select(EvolutionServer).where(EvolutionServer.id == server_id)).one()
-        key = (server.url, parts.vault.decrypt(server.api_key_encrypted))
-    return _clients.setdefault(key, EvolutionClient(*key, send_timeout_s=parts.config.evolution_timeout_s))
-
-
-def read_version(server_id: UUID) -> None:
-    """Learn the server's version when it is not known or a day old; a failure is no reason to stop."""
-    with across_tenants("Evolution servers belong to the operator"):
-        server = db.session.scalars(select(EvolutionServer).where(EvolutionServer.id == server_id)).one()
-        is_fresh = server.version_read_at is not None and now() - server.version_read_at < VERSION_GOOD_FOR
-    if is_fresh:
-        return
+def _try_key(server_id: UUID) -> str | None:
+    """Why the server cannot be used now, or None."""
     try:
-        version = client_for(server_id).version()
+        client_for(server_id).verify_key()
     except EvolutionError as e:
-        log.warning("version of the Evolution server not read", server_id=str(server_id), code=e.code)
-        return
-    with across_tenants("Evolution servers belong to the operator"), atomic():
-        this = update(EvolutionServer).where(EvolutionServer.id == server_id)
-        db.session.execute(this.values(version=version, version_read_at=now()))
+        # Whatever it answers is no reason to send through it: only a good answer is.
+        return e.code
+    except Unreadable:
+        return UNREADABLE_KEY
+    return None
+
+
+def _lock(server_id: UUID) -> EvolutionServer:
+    statement = select(EvolutionServer).where(EvolutionServer.id == server_id).with_for_update()
+    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
+
+
+def _resume(server: EvolutionServer) -> None:
+    log.info("Evolution server answers again", server_id=str(server.id), reason=server.pause_reason)
+    server.pause_reason = server.paused_at = server.paused_until = None
+    server.pause_count = 0
+    on_commit(queue.wake_outbox)
+
+
+def _pause_s(failures: int) -> float:
+    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10)) * random.uniform(0.8, 1.2))

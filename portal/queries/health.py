@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.clock import now
 from portal.db import db
 from portal.extensions import parts
-from portal.models import Connection, Lane, Relay, StatusReason
+from portal.models import Connection, EvolutionServer, Lane, Relay, StatusReason
 from portal.queue import QUEUES
 from portal.tenancy import across_tenants
 
@@ -84,11 +84,18 @@ def _check_workers() -> tuple[bool, str]:
 def _check_evolution() -> tuple[bool, str]:
     reported = _reported_trouble().subquery()
     reason = reported.c.status_reason
-    with across_tenants("readiness counts every unit"):
-        found = db.session.execute(select(reason, func.count()).group_by(reason).order_by(reason)).all()
-    if not found:
-        return True, f"no unit reported trouble in the last {int(TROUBLE_COUNTS_FOR.total_seconds() // 60)} minutes"
-    return False, ", ".join(f"{reason}: {count} unit(s)" for reason, count in found)
+    paused = select(EvolutionServer.name, EvolutionServer.pause_reason).where(EvolutionServer.pause_reason.is_not(None))
+    with across_tenants("readiness counts every unit and server"):
+        troubles = [
+            f"server {name} is paused: {why}"
+            for name, why in db.session.execute(paused.order_by(EvolutionServer.name)).all()
+        ]
+        units = db.session.execute(select(reason, func.count()).group_by(reason).order_by(reason)).all()
+    troubles += [f"{why}: {count} unit(s)" for why, count in units]
+    if not troubles:
+        minutes = int(TROUBLE_COUNTS_FOR.total_seconds() // 60)
+        return True, f"no server is paused, and no unit reported trouble in the last {minutes} minutes"
+    return False, ", ".join(troubles)
 
 
 def _reported_trouble() -> CompoundSelect[StatusReason | None, UUID]:

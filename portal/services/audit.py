@@ -1,12 +1,21 @@
 """The audit log: who changed what, from where. Secrets and telephone numbers stay out of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from portal.db import db
 from portal.models import AuditEvent
 from portal.tenancy import TenantScope
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who changes something, and from where."""
+
+    user_id: UUID | None
+    address: str | None = None
 
 
 def record(
@@ -18,15 +27,38 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """Note the change in the transaction that makes it. `subject` is (kind of row, its id)."""
+    _add(scope.tenant_id, Actor(scope.user_id, scope.address), action, subject, before, after)
+
+
+def record_for_operator(
+    by: Actor,
+    action: str,
+    subject: tuple[str, UUID | None],
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """As `record`, for what belongs to no tenant."""
+    _add(None, by, action, subject, before, after)
+
+
+def _add(
+    tenant_id: UUID | None,
+    by: Actor,
+    action: str,
+    subject: tuple[str, UUID | None],
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
     db.session.add(
         AuditEvent(
-            tenant_id=scope.tenant_id,
-            user_id=scope.user_id,
+            tenant_id=tenant_id,
+            user_id=by.user_id,
             action=action,
             subject_type=subject[0],
             subject_id=subject[1],
             before=None if before is None else dict(before),
             after=None if after is None else dict(after),
-            address=scope.address,
+            address=by.address,
         )
     )

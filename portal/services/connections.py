@@ -12,9 +12,9 @@ from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict, Invalid, NotFound
 from portal.extensions import parts
-from portal.models import Connection, ConnectionAction, ConnectionStatus, Lane, ScanLink, StatusReason, Unit
+from portal.models import ColdReason, Connection, ConnectionAction, ConnectionStatus, ScanLink, StatusReason, Unit
 from portal.secrets import fingerprint, new_secret
-from portal.services import audit
+from portal.services import audit, lanes, servers
 from portal.tenancy import TenantScope, across_tenants
 
 # Evolution retries a webhook for up to 24 minutes (contract §10.2) with the name and secret it began with.
@@ -37,7 +37,7 @@ def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = 
         connection = lock_connection(scope, unit_id)
         if connection.status == ConnectionStatus.CONNECTED:
             raise Conflict(_("This unit is connected already. Disconnect it first to link another number."))
-        if connection.status == ConnectionStatus.CONNECTING and connection.status_reason in RECONNECTING:
+        if is_reconnecting(connection):
             raise Conflict(_("The number is reconnecting by itself. Wait a moment, or disconnect it first."))
         if not _is_under_way(connection, number):
             _begin_instance(connection, number)
@@ -70,6 +70,30 @@ def request_delete(scope: TenantScope, unit_id: UUID) -> None:
         if connection.instance_name is None:
             raise Conflict(_("This unit has no connection to delete."))
         _request(scope, connection, ConnectionAction.DELETE)
+
+
+def request_move(scope: TenantScope, unit_id: UUID, server_id: UUID) -> None:
+    """Serve the unit from another server. A number that was linked has to be linked anew: its code appears at once.
+
+    What waits to be sent stays queued until then. Raises NotFound, and Conflict when the unit is there already or
+    that server takes no unit more.
+    """
+    with across_tenants("an operator moves units between servers, which are no tenant's"), atomic():
+        connection = lock_connection(scope, unit_id)
+        if connection.evolution_server_id == server_id:
+            raise Conflict(_("The unit is on this server already."))
+        server = servers.take_room(server_id)
+        audit.record(
+            scope,
+            "connection.move",
+            ("unit", unit_id),
+            before={"server": servers.find_name(connection.evolution_server_id), "status": connection.status},
+            after={"server": server.name},
+        )
+        if connection.instance_name is not None:
+            _begin_instance(connection, None)
+            _note_wish(connection, ConnectionAction.CONNECT)
+        connection.evolution_server_id = server.id
 
 
 def create_scan_link(scope: TenantScope, unit_id: UUID) -> str:
@@ -108,6 +132,11 @@ def scan_token(link_id: UUID) -> str:
     return _signer().dumps(str(link_id))
 
 
+def is_reconnecting(connection: Connection) -> bool:
+    """Whether the number is linked and comes back by itself: a new code would throw that away."""
+    return connection.status == ConnectionStatus.CONNECTING and connection.status_reason in RECONNECTING
+
+
 def lock_connection(scope: TenantScope, unit_id: UUID) -> Connection:
     """The unit's connection, held until the transaction ends. Raises NotFound."""
     statement = scope.select(Connection).where(Connection.unit_id == unit_id).with_for_update()
@@ -128,18 +157,9 @@ def set_status(connection: Connection, status: ConnectionStatus, reason: StatusR
         connection.disconnected_at = now()
     if status != ConnectionStatus.QR:
         connection.qr_code = connection.pairing_code = None
-    _set_lane_open(connection, status == ConnectionStatus.CONNECTED)
-
-
-def _set_lane_open(connection: Connection, is_open: bool) -> None:
-    scope = TenantScope(connection.tenant_id)
-    changes: dict[str, object] = {"is_open": is_open}
-    if is_open:
-        changes |= {"away_count": 0, "away_reason": None, "next_send_at": now()}
-    statement = scope.update(Lane).where(Lane.unit_id == connection.unit_id, Lane.is_open.is_not(is_open))
-    db.session.execute(statement.values(changes))
-    if is_open:
-        on_commit(queue.wake_outbox)
+    lanes.set_open(connection, status == ConnectionStatus.CONNECTED)
+    if reason == StatusReason.NUMBER_BANNED:
+        lanes.limit_new_chats(TenantScope(connection.tenant_id), connection.unit_id, ColdReason.NUMBER_BANNED)
 
 
 def _checked_pairing_number(number: str) -> str | None:
@@ -165,8 +185,9 @@ def _is_under_way(connection: Connection, number: str | None) -> bool:
 def _begin_instance(connection: Connection, pairing_number: str | None) -> None:
     # A new name for every pairing: 2.3.1 to 2.3.6 stay deaf after a logout, and a name that is being deleted
     # still answers for a while (contract §12, §16).
-    if connection.instance_made_at is not None:
+    if connection.instance_made_at is not None and not _must_wait_to_go(connection):
         connection.previous_instance_name = connection.instance_name
+        connection.previous_evolution_server_id = connection.evolution_server_id
         connection.previous_webhook_secret_hash = connection.webhook_secret_hash
         connection.previous_accepted_until = now() + PREVIOUS_INSTANCE_ACCEPTED_FOR
     secret = new_secret()
@@ -180,10 +201,22 @@ def _begin_instance(connection: Connection, pairing_number: str | None) -> None:
     set_status(connection, ConnectionStatus.CONNECTING, StatusReason.INITIALIZING)
 
 
+def _must_wait_to_go(connection: Connection) -> bool:
+    """Whether a linked instance is still to be removed on the server that the unit left; an unlinked one can stay."""
+    made_at, linked_at = connection.instance_made_at, connection.connected_at
+    was_linked = made_at is not None and linked_at is not None and linked_at >= made_at
+    is_elsewhere = connection.previous_evolution_server_id not in (None, connection.evolution_server_id)
+    return is_elsewhere and not was_linked
+
+
 def _request(scope: TenantScope, connection: Connection, action: ConnectionAction) -> None:
+    _note_wish(connection, action)
+    audit.record(scope, f"connection.{action}", ("unit", connection.unit_id), before={"status": connection.status})
+
+
+def _note_wish(connection: Connection, action: ConnectionAction) -> None:
     connection.action, connection.action_requested_at = action, now()
     connection.action_attempts, connection.action_relay_id = 0, None
-    audit.record(scope, f"connection.{action}", ("unit", connection.unit_id), before={"status": connection.status})
     on_commit(queue.wake_outbox)
 
 

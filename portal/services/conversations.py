@@ -1,16 +1,16 @@
 """Conversations: reply, write to a number, mark as read."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
+from sqlalchemy import func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
-from portal import queue
 from portal.clock import now
-from portal.db import atomic, db, on_commit
+from portal.db import atomic, db
 from portal.errors import Conflict, Invalid
 from portal.models import (
     Connection,
@@ -19,14 +19,16 @@ from portal.models import (
     Direction,
     Lane,
     Message,
+    MessageKind,
     MessageSource,
     MessageStatus,
     Unit,
 )
-from portal.services import delivery
+from portal.services import delivery, drafts, lanes, media
+from portal.services.drafts import Draft
+from portal.services.media import Upload
 from portal.tenancy import TenantScope
 
-LONGEST_TEXT = 10_000
 LONGEST_PREVIEW = 200
 LONGEST_CLIENT_MESSAGE_ID = 120
 
@@ -40,17 +42,26 @@ class Queued:
     is_held: bool
 
 
-def reply(scope: TenantScope, conversation_id: UUID, *, text: str, client_message_id: str | None = None) -> Queued:
-    """Queue a reply. The same `client_message_id` in one conversation returns the first message.
+def reply(
+    scope: TenantScope,
+    conversation_id: UUID,
+    *,
+    text: str,
+    upload: Upload | None = None,
+    client_message_id: str | None = None,
+) -> Queued:
+    """Queue a reply: a text, or a file with or without a text below it.
 
-    Raises Invalid for an empty or endless text, Conflict when the unit never had a number.
+    The same `client_message_id` in one conversation returns the first message, and stores no second file.
+    Raises Invalid for an empty or endless text and for a file that is not sent, Conflict when the unit never had a
+    number.
     """
-    text, client_message_id = _checked_text(text), _checked_client_message_id(client_message_id)
+    draft, client_message_id = drafts.check(text, upload), _checked_client_message_id(client_message_id)
     with atomic():
         conversation = scope.get(Conversation, conversation_id)
         delivery.lock_unit(scope, conversation.unit_id)
         return _queue_message(
-            scope, conversation, text, source=MessageSource.PERSON, client_message_id=client_message_id
+            scope, conversation, draft, source=MessageSource.PERSON, client_message_id=client_message_id
         )
 
 
@@ -60,14 +71,12 @@ def send_to_phone(
     *,
     phone: str,
     text: str,
+    upload: Upload | None = None,
     client_message_id: str | None = None,
     source: MessageSource = MessageSource.PERSON,
 ) -> Queued:
-    """Queue a message to a number, opening its conversation when there is none.
-
-    The same `client_message_id` in one conversation returns the first message. Raises as `reply` does.
-    """
-    number, text = _checked_phone(phone), _checked_text(text)
+    """Queue a message to a number, opening its conversation when there is none. Repeats and refuses as `reply` does."""
+    number, draft = _checked_phone(phone), drafts.check(text, upload)
     client_message_id = _checked_client_message_id(client_message_id)
     with atomic():
         unit = scope.get(Unit, unit_id)
@@ -76,7 +85,7 @@ def send_to_phone(
         contact_id = find_or_add_contact(scope, phone=number)
         conversation_id = find_or_open_conversation(scope, unit.id, contact_id)
         conversation = scope.get(Conversation, conversation_id)
-        return _queue_message(scope, conversation, text, source=source, client_message_id=client_message_id)
+        return _queue_message(scope, conversation, draft, source=source, client_message_id=client_message_id)
 
 
 def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
@@ -105,22 +114,48 @@ def find_or_open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUI
 
 
 def note_last_message(
-    scope: TenantScope, conversation_id: UUID, *, body: str, at: datetime, direction: Direction, unread: int = 0
+    scope: TenantScope, conversation_id: UUID, *, kind: MessageKind, body: str, at: datetime, direction: Direction
 ) -> None:
-    """Carry the newest message on the conversation; an older one that arrives late changes only the count."""
+    """Carry the newest message on the conversation; an older one that arrives late changes only the count.
+
+    What a customer writes is unread, opens the conversation again, and makes the chat a warm one.
+    """
     is_newest = Conversation.last_message_at.is_(None) | (Conversation.last_message_at <= at)
     this = scope.update(Conversation).where(Conversation.id == conversation_id)
-    if unread:
-        db.session.execute(this.values(unread=Conversation.unread + unread, status="open"))
+    if direction == Direction.INBOUND:
+        heard_at = func.greatest(Conversation.last_inbound_at, at)
+        db.session.execute(this.values(unread=Conversation.unread + 1, status="open", last_inbound_at=heard_at))
+        _warm_up(scope, conversation_id)
     db.session.execute(
         this.where(is_newest).values(
-            last_message_at=at, last_message_preview=body[:LONGEST_PREVIEW], last_message_direction=direction
+            last_message_at=at,
+            last_message_kind=kind,
+            last_message_preview=body[:LONGEST_PREVIEW],
+            last_message_direction=direction,
         )
     )
 
 
+def _warm_up(scope: TenantScope, conversation_id: UUID) -> None:
+    """The person wrote: what still waits for this chat is a reply now, and no limit holds it."""
+    is_cold = (Message.status == MessageStatus.QUEUED) & Message.is_cold
+    waiting = scope.select(Message, Message.unit_id).where(Message.conversation_id == conversation_id, is_cold)
+    unit_id = db.session.scalar(waiting.limit(1))
+    if unit_id is None:
+        return
+    # The lane first: a claim holds it while it takes one of its messages.
+    lanes.wake(scope, unit_id)
+    cold = scope.update(Message).where(Message.conversation_id == conversation_id, is_cold)
+    db.session.execute(cold.values(is_cold=False).execution_options(synchronize_session=False))
+
+
 def _queue_message(
-    scope: TenantScope, conversation: Conversation, text: str, *, source: MessageSource, client_message_id: str | None
+    scope: TenantScope,
+    conversation: Conversation,
+    draft: Draft,
+    *,
+    source: MessageSource,
+    client_message_id: str | None,
 ) -> Queued:
     is_held, written_at = _is_held(scope, conversation.unit_id), now()
     row = {
@@ -128,21 +163,29 @@ def _queue_message(
         "unit_id": conversation.unit_id,
         "conversation_id": conversation.id,
         "direction": Direction.OUTBOUND,
-        "body": text,
+        "kind": draft.kind,
+        "body": draft.text,
         "status": MessageStatus.QUEUED,
         "source": source,
         "sent_by_id": scope.user_id,
         "occurred_at": written_at,
         "proposed_id": new_message_id(),
         "client_message_id": client_message_id,
+        "is_cold": conversation.last_inbound_at is None,
+        "expires_at": written_at + timedelta(hours=scope.get(Unit, conversation.unit_id).message_lifetime_h),
     }
     inserted = db.session.scalar(scope.insert(Message, [row]).on_conflict_do_nothing().returning(Message.id))
     if inserted is None:
         return Queued(_first_message(scope, conversation.id, client_message_id), is_repeat=True, is_held=is_held)
-    note_last_message(scope, conversation.id, body=text, at=written_at, direction=Direction.OUTBOUND)
-    db.session.execute(scope.update(Lane).where(Lane.unit_id == conversation.unit_id).values(has_work=True))
-    on_commit(queue.wake_outbox)
-    return Queued(scope.get(Message, inserted), is_repeat=False, is_held=is_held)
+    message = scope.get(Message, inserted)
+    if draft.file is not None:
+        # After the message: a repeated call has ended above, and leaves no second file.
+        message.media_id = media.store(scope, draft.file)
+    note_last_message(
+        scope, conversation.id, kind=draft.kind, body=draft.preview, at=written_at, direction=Direction.OUTBOUND
+    )
+    lanes.wake(scope, conversation.unit_id)
+    return Queued(message, is_repeat=False, is_held=is_held)
 
 
 def new_message_id() -> str:
@@ -167,20 +210,6 @@ def _first_message(scope: TenantScope, conversation_id: UUID, client_message_id:
     )
     message: Message = db.session.scalars(statement).one()
     return message
-
-
-def _checked_text(text: str) -> str:
-    text = text.replace("\x00", "").replace("\r\n", "\n")
-    if not text.strip():
-        raise Invalid({"text": _("Write a message first.")})
-    if len(text) > LONGEST_TEXT:
-        message = _(
-            "The message is too long: %(length)s of at most %(longest)s characters.",
-            length=len(text),
-            longest=LONGEST_TEXT,
-        )
-        raise Invalid({"text": message})
-    return text
 
 
 def _checked_phone(text: str) -> str:

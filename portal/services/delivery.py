@@ -5,8 +5,19 @@ from uuid import UUID
 
 from sqlalchemy import or_
 
+from portal.clock import now
 from portal.db import db
-from portal.models import Conversation, Direction, EarlyReceipt, Message, MessageStatus, Unit
+from portal.models import (
+    ColdReason,
+    Conversation,
+    Direction,
+    EarlyReceipt,
+    Message,
+    MessageSource,
+    MessageStatus,
+    Unit,
+)
+from portal.services import lanes
 from portal.tenancy import TenantScope
 
 SERVER_ACK = "SERVER_ACK"
@@ -23,6 +34,8 @@ RUNGS = {
     READ: MessageStatus.READ,
     PLAYED: MessageStatus.READ,
 }
+REFUSED = "refused_by_whatsapp"
+NEW_CHAT_REFUSED = "new_chat_refused"
 RANK = {
     MessageStatus.QUEUED: 0,
     MessageStatus.SENDING: 1,
@@ -64,7 +77,7 @@ def confirm_sent(scope: TenantScope, message: Message, *, external_id: str, at: 
     """Evolution has the message under this id: hand it the receipts that came before. The unit must be locked."""
     other = find_by_external_id(scope, message.unit_id, external_id)
     if other is not None and other.id != message.id:
-        _absorb(message, other)
+        _take_over(message, other)
     message.external_id = external_id
     message.sent_at = message.sent_at or at
     if RANK[MessageStatus(message.status)] < RANK[MessageStatus.SENT]:
@@ -85,8 +98,10 @@ def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> N
         return
     rung = RUNGS[receipt]
     if rung == MessageStatus.FAILED:
-        _fail(message, at)
+        _fail(scope, message, at)
         return
+    if message.is_cold and message.accepted_at is None:
+        lanes.ease_limit(scope, message.unit_id, message.sending_at or message.created_at)
     message.accepted_at = message.accepted_at or at
     message.sent_at = message.sent_at or at
     if rung in (MessageStatus.DELIVERED, MessageStatus.READ):
@@ -98,10 +113,15 @@ def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> N
         message.error_code = message.error_details = message.failed_at = None
 
 
-def _fail(message: Message, at: datetime) -> None:
-    if RANK[MessageStatus(message.status)] < RANK[MessageStatus.FAILED]:
-        message.status, message.failed_at = MessageStatus.FAILED, at
-        message.error_code = "refused_by_whatsapp"
+def _fail(scope: TenantScope, message: Message, at: datetime) -> None:
+    """WhatsApp refused it, without saying why (contract §11.6). In a new chat that is how its limit 463 shows."""
+    if RANK[MessageStatus(message.status)] >= RANK[MessageStatus.FAILED]:
+        return
+    # Whatever a person had decided about it was decided without knowing this.
+    message.status, message.failed_at, message.handled_at = MessageStatus.FAILED, at, None
+    message.error_code = NEW_CHAT_REFUSED if message.is_cold else REFUSED
+    if message.is_cold:
+        lanes.limit_new_chats(scope, message.unit_id, ColdReason.NEW_CHATS_REFUSED)
 
 
 def _read_elsewhere(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
@@ -116,12 +136,24 @@ def _read_elsewhere(scope: TenantScope, message: Message, receipt: str, at: date
     db.session.execute(seen.values(unread=0))
 
 
-def _absorb(message: Message, other: Message) -> None:
-    """An echo made a row of its own before the answer to the send came: it is the same message."""
+def _take_over(message: Message, other: Message) -> None:
+    """The echo came before the answer and went to another row: what is known there is known of this message.
+
+    It made a row of its own, which goes; or it was taken for an earlier send of the same text, which is in doubt again.
+    """
     for column in ("accepted_at", "delivered_at", "read_at"):
         setattr(message, column, getattr(message, column) or getattr(other, column))
     if RANK[MessageStatus(other.status)] > RANK[MessageStatus(message.status)]:
         message.status, message.failed_at = other.status, other.failed_at
         message.error_code, message.error_details = other.error_code, other.error_details
-    db.session.delete(other)
+    if other.source == MessageSource.PHONE:
+        db.session.delete(other)
+    else:
+        _doubt_again(other)
     db.session.flush()
+
+
+def _doubt_again(message: Message) -> None:
+    message.status, message.look_up_at = MessageStatus.UNCONFIRMED, now()
+    message.external_id = message.error_code = message.error_details = None
+    message.sent_at = message.accepted_at = message.delivered_at = message.read_at = message.failed_at = None

@@ -1,4 +1,4 @@
-"""Units: make, rename, archive."""
+"""Units: make, change, archive."""
 
 import re
 from uuid import UUID
@@ -16,6 +16,8 @@ from portal.tenancy import TenantScope
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_NAME = 120
 LONGEST_SLUG = 60
+LONGEST_LIFETIME_H = 168
+LONGEST_RECEIPT_WAIT_MIN = 1440
 
 
 def create_unit(scope: TenantScope, *, name: str, slug: str) -> Unit:
@@ -33,12 +35,23 @@ def create_unit(scope: TenantScope, *, name: str, slug: str) -> Unit:
     return unit
 
 
-def rename_unit(scope: TenantScope, unit_id: UUID, *, name: str) -> Unit:
-    name = checked_name(name)
+def change_unit(
+    scope: TenantScope, unit_id: UUID, *, name: str, message_lifetime_h: int | None, receipt_wait_min: int | None
+) -> Unit:
+    """Give the unit these settings, all or none. Messages that wait keep the lifetime they were written with.
+
+    Raises Invalid, with a sentence for each field that is wrong.
+    """
+    settings = _checked_settings(name, message_lifetime_h, receipt_wait_min)
     with atomic():
         unit = scope.get(Unit, unit_id)
-        audit.record(scope, "unit.renamed", ("unit", unit.id), before={"name": unit.name}, after={"name": name})
-        unit.name = name
+        before = {field: getattr(unit, field) for field in settings}
+        changed = {field: value for field, value in settings.items() if value != before[field]}
+        for field, value in changed.items():
+            setattr(unit, field, value)
+        if changed:
+            was = {field: before[field] for field in changed}
+            audit.record(scope, "unit.changed", ("unit", unit.id), before=was, after=changed)
     return unit
 
 
@@ -51,6 +64,24 @@ def archive_unit(scope: TenantScope, unit_id: UUID) -> None:
             raise Conflict(_("Disconnect the number of %(unit)s first, then archive the unit.", unit=unit.name))
         unit.archived_at = now()
         audit.record(scope, "unit.archived", ("unit", unit.id))
+
+
+def _checked_settings(name: str, message_lifetime_h: int | None, receipt_wait_min: int | None) -> dict[str, object]:
+    problems: dict[str, str] = {}
+    try:
+        name = checked_name(name)
+    except Invalid as e:
+        problems |= e.fields
+    numbers = {
+        "message_lifetime_h": (message_lifetime_h, LONGEST_LIFETIME_H),
+        "receipt_wait_min": (receipt_wait_min, LONGEST_RECEIPT_WAIT_MIN),
+    }
+    for field, (number, most) in numbers.items():
+        if number is None or not 1 <= number <= most:
+            problems[field] = _("Give a whole number from 1 to %(most)s.", most=most)
+    if problems:
+        raise Invalid(problems)
+    return {"name": name} | {field: number for field, (number, _most) in numbers.items()}
 
 
 def checked_name(name: str) -> str:

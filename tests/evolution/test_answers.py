@@ -231,3 +231,45 @@ def test_the_detail_of_an_error_is_cut() -> None:
 )
 def test_every_shape_of_a_message_is_flattened(body: object, expected: list[str]) -> None:
     assert list(errors.texts(body)) == expected
+
+
+LIMITS = {
+    "too_much_at_once": (500, said(500, "rate-overlimit")),
+    "too_much_in_a_list": (400, said(400, ["Error: rate-overlimit"])),
+    "timelock_by_number": (400, said(400, ["Error: 463"])),
+    "timelock_by_code": (400, said(400, ['Error: {"code":463}'])),
+    "timelock_by_name": (400, said(400, ["Error: reach-out timelock"])),
+    "timelock_as_one_word": (500, said(500, ["Error: REACHOUT_TIMELOCK"])),
+}
+NO_LIMITS = {
+    "a_number_with_463_in_it": (400, said(400, ["Error: 5511946399990 is not there"])),
+    "an_address_that_begins_with_463": (400, said(400, ["Error: 4639990002@s.whatsapp.net failed"])),
+    "an_id_with_463_in_it": (400, said(400, ["Error: 3EB0463AB463CD463F not saved"])),
+    "a_time_in_milliseconds": (400, said(400, ["Error: Timed Out after 1463ms"])),
+    "a_load_balancers_own_status": (463, "<html></html>"),
+    "not_on_whatsapp": (400, said(400, [{**NOT_THERE, "number": "463"}])),
+    "closed": (500, said(500, "Connection Closed")),
+    "nothing_said": (400, ""),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), LIMITS.values(), ids=LIMITS)
+def test_whatsapps_limits_are_recognised_in_what_evolution_says(
+    evolution: Scripted, client: EvolutionClient, status: int, body: object
+) -> None:
+    evolution.answer(status, body)
+
+    with pytest.raises(EvolutionError) as raised:
+        send(client)
+
+    assert raised.value.is_limit
+
+
+@pytest.mark.parametrize(("status", "body"), NO_LIMITS.values(), ids=NO_LIMITS)
+def test_other_troubles_are_no_limits(evolution: Scripted, client: EvolutionClient, status: int, body: object) -> None:
+    evolution.answer(status, body)
+
+    with pytest.raises(EvolutionError) as raised:
+        send(client)
+
+    assert not raised.value.is_limit

@@ -1,19 +1,17 @@
 """What the client asks of Evolution, and what it reads from a success (contract §3 to §5)."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from portal.evolution import client as client_module
 from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
-from portal.evolution.errors import (
-    EvolutionUnavailable,
-)
+from portal.evolution.errors import EvolutionError, EvolutionUnavailable
 from portal.evolution.types import Instance, QrCode, SentMessage, Webhook
 from tests.evolution.conftest import KEY, MESSAGE_ID, said, send
-from tests.evolution.little_servers import (
-    Scripted,
-)
+from tests.evolution.little_servers import Scripted
 
 JWT_KEY = "a-jwt-key-for-tests-of-32-characters-and-more"
 WEBHOOK = Webhook(url="https://portal.test/webhooks/whatsapp/evolution/secret", jwt_key=JWT_KEY)
@@ -211,3 +209,95 @@ def test_the_key_is_in_no_error(evolution: Scripted, client: EvolutionClient) ->
         send(client)
 
     assert KEY not in f"{raised.value!r} {raised.value.detail}"
+
+
+def test_a_key_is_verified_by_asking_for_an_instance_that_nobody_has(
+    evolution: Scripted, client: EvolutionClient
+) -> None:
+    evolution.answer(404, said(404, ['The "portal-probe" instance does not exist'], "Not Found"))
+
+    client.verify_key()
+
+    assert [(one.method, one.path) for one in evolution.asked] == [
+        ("GET", "/instance/fetchInstances?instanceName=portal-probe")
+    ]
+    assert evolution.asked[0].headers["apikey"] == KEY
+
+
+def test_a_key_is_good_when_the_list_comes_empty(evolution: Scripted, client: EvolutionClient) -> None:
+    evolution.answer(200, [])
+
+    client.verify_key()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (401, said(401, "Unauthorized", "Unauthorized"), errors.KEY_REFUSED),
+        (404, said(404, ["Cannot GET /instance/fetchInstances"], "Not Found"), errors.UNREACHABLE),
+        (503, {"code": "LICENSE_REQUIRED", "message": "activate it first"}, errors.NOT_LICENSED),
+        (502, "<html>Bad Gateway</html>", errors.UNCLEAR),
+    ],
+    ids=["other_key", "other_program", "no_licence", "proxy"],
+)
+def test_a_key_is_not_good_when_the_server_says_anything_else(
+    evolution: Scripted, client: EvolutionClient, status: int, body: object, code: str
+) -> None:
+    evolution.answer(status, body)
+
+    with pytest.raises(EvolutionError) as raised:
+        client.verify_key()
+
+    assert raised.value.code == code
+
+
+SINCE, UNTIL = datetime(2026, 5, 17, 10, 0, tzinfo=UTC), datetime(2026, 5, 17, 10, 4, tzinfo=UTC)
+
+
+def stored(*ids: str, pages: int) -> dict[str, object]:
+    records = [{"key": {"id": id_, "fromMe": True}} for id_ in ids]
+    return {"messages": {"total": 5, "pages": pages, "currentPage": 1, "records": records}}
+
+
+def found(client: EvolutionClient) -> list[str]:
+    return [record["key"]["id"] for record in client.find_sent("unit_1", since=SINCE, until=UNTIL)]
+
+
+def test_what_was_sent_is_asked_for_by_its_span(evolution: Scripted, client: EvolutionClient) -> None:
+    evolution.answer(200, stored("A", pages=1))
+
+    assert found(client) == ["A"]
+    asked = evolution.asked[0]
+    assert (asked.method, asked.path) == ("POST", "/chat/findMessages/unit_1")
+    assert asked.body["where"] == {
+        "key": {"fromMe": True},
+        "messageTimestamp": {"gte": "2026-05-17T10:00:00+00:00", "lte": "2026-05-17T10:04:00+00:00"},
+    }
+
+
+def test_every_page_of_what_was_sent_is_read(evolution: Scripted, client: EvolutionClient) -> None:
+    evolution.answer(200, stored("E", "D", pages=3))
+    evolution.answer(200, stored("C", "B", pages=3))
+    evolution.answer(200, stored("A", pages=3))
+
+    assert found(client) == ["E", "D", "C", "B", "A"]
+    # Evolution calls the size of a page its offset.
+    assert [(one.body["page"], one.body["offset"]) for one in evolution.asked] == [(1, 100), (2, 100), (3, 100)]
+
+
+def test_endless_pages_are_not_read_to_the_end(
+    evolution: Scripted, client: EvolutionClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MOST_PAGES", 2)
+    evolution.answer(200, stored("A", pages=1_000))
+
+    assert found(client) == ["A", "A"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"messages": {"total": 0, "pages": 0, "records": []}}, {}, []], ids=["none", "nothing", "a_list"]
+)
+def test_nothing_found_is_no_error(evolution: Scripted, client: EvolutionClient, body: object) -> None:
+    evolution.answer(200, body)
+
+    assert found(client) == []

@@ -2,10 +2,18 @@
 
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
+import certifi
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError as TransportSSLError
 
@@ -145,3 +153,123 @@ def test_a_connection_idle_for_four_seconds_is_retired(
     client.version()
 
     assert evolution.asked[0].port != evolution.asked[1].port
+
+
+def test_a_connection_idle_for_less_is_kept(
+    evolution: Scripted, client: EvolutionClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolution.answer(200, {"version": "2.3.6"})
+    client.version()
+    soon = time.monotonic() + 3.9
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: soon))
+
+    client.version()
+
+    assert evolution.asked[0].port == evolution.asked[1].port
+
+
+def test_each_thread_has_a_connection_of_its_own(evolution: Scripted, client: EvolutionClient) -> None:
+    evolution.answer(200, {"version": "2.3.6"})
+    client.version()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(client.version).result(timeout=5)
+
+    assert evolution.asked[0].port != evolution.asked[1].port
+
+
+def test_the_proxy_of_the_environment_is_used(evolution: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", evolution.url)
+    monkeypatch.setenv("no_proxy", "")
+    evolution.answer(200, {"version": "2.3.6"})
+
+    EvolutionClient("http://evolution.invalid:8080", KEY).version()
+
+    asked = evolution.asked[0]
+    assert (asked.path, asked.headers["Host"]) == ("http://evolution.invalid:8080/", "evolution.invalid:8080")
+    assert asked.headers["apikey"] == KEY
+
+
+def test_what_the_environment_excepts_from_its_proxy_goes_there_directly(
+    evolution: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    evolution.answer(200, {"version": "2.3.6"})
+
+    assert EvolutionClient(evolution.url, KEY).version() == "2.3.6"
+
+
+def test_a_proxy_that_is_away_carried_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("no_proxy", "")
+
+    with pytest.raises(EvolutionUnavailable) as raised:
+        send(EvolutionClient("http://evolution.invalid:8080", KEY))
+
+    assert raised.value.code == errors.UNREACHABLE
+
+
+def test_a_reset_behind_a_proxy_may_have_carried_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+
+    with talking(lambda c: (read_request(c), reset(c))) as url:
+        monkeypatch.setenv("http_proxy", url)
+        with pytest.raises(EvolutionUnknown) as raised:
+            send(EvolutionClient("http://evolution.invalid:8080", KEY))
+
+    assert raised.value.code == errors.UNCLEAR
+
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "not_trusted"])
+def test_the_certificates_of_the_environment_are_believed(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool
+) -> None:
+    others = tmp_path / "others.pem"
+    others.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate if is_trusted else others))
+    server = Scripted()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    server.answer(200, {"version": "2.3.6"})
+    client = EvolutionClient(server.url.replace("http://127.0.0.1", "https://localhost"), KEY)
+
+    try:
+        answer = client.version() if is_trusted else _refusal(client)
+    finally:
+        server.stop()
+
+    assert answer == ("2.3.6" if is_trusted else errors.UNREACHABLE)
+
+
+def _refusal(client: EvolutionClient) -> str:
+    with pytest.raises(EvolutionUnavailable) as raised:
+        client.version()
+    return raised.value.code
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate for `localhost` that nobody signed, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    today = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "localhost.pem"
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file

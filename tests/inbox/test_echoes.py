@@ -1,27 +1,26 @@
 """What Evolution tells of our own sends: which of them it means, and which it does not (contract §5.4, §11.5)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution.types import SentMessage
-from portal.models import (
-    Lane,
-    Message,
-    MessageStatus,
-    Unit,
-)
-from portal.outbox import lanes
+from portal.models import Lane, Message, MessageKind, MessageSource, MessageStatus, Unit
 from portal.outbox.lanes import ClaimedMessage
-from portal.services import conversations
+from portal.services import conversations, media, undelivered
+from portal.services.media import Upload
+from portal.services.undelivered import Decision
 from portal.tenancy import TenantScope, acting_for
-from tests.factories import make_conversation
+from tests.factories import make_connected_unit, make_conversation
+from tests.files import PDF
 from tests.inbox.conftest import NAME, Evolution
 from tests.inbox.payloads import MARIA, MARIA_LID, SENT_AT, echo, receipt
+from tests.outbox.sending import record
 
 Rows = Callable[..., list[Any]]
 ID = "3EB00123456789ABCDEF01"
@@ -32,9 +31,9 @@ class InFlight:
 
     def __init__(self, scope: TenantScope, unit: Unit, text: str) -> None:
         self.scope, self.unit = scope, unit
-        conversation = make_conversation(scope, unit)
+        self.conversation = make_conversation(scope, unit)
         with acting_for(scope):
-            self.id = conversations.reply(scope, conversation.id, text=text).message.id
+            self.id = conversations.reply(scope, self.conversation.id, text=text).message.id
             with atomic():
                 self.proposed_id = scope.get(Message, self.id).proposed_id
                 self._put(MessageStatus.SENDING)
@@ -45,15 +44,32 @@ class InFlight:
         lane = self.scope.update(Lane).where(Lane.unit_id == self.unit.id)
         db.session.execute(lane.values(message_id=self.id if status == MessageStatus.SENDING else None))
 
+    def change(self, **columns: object) -> None:
+        with acting_for(self.scope), atomic():
+            this = self.scope.update(Message).where(Message.id == self.id)
+            db.session.execute(this.values(columns).execution_options(synchronize_session=False))
+
     def doubt(self) -> None:
         with acting_for(self.scope), atomic():
             self._put(MessageStatus.UNCONFIRMED, "timed_out")
 
     def answer(self, external_id: str) -> None:
         claimed = ClaimedMessage(
-            self.id, self.scope.tenant_id, self.unit.id, NAME, uuid4(), "5511999990002", "Olá", self.proposed_id or ""
+            id=self.id,
+            tenant_id=self.scope.tenant_id,
+            unit_id=self.unit.id,
+            server_id=uuid4(),
+            conversation_id=self.conversation.id,
+            contact_id=self.conversation.contact_id,
+            instance_name=NAME,
+            number="5511999990002",
+            text="Olá",
+            message_id=self.proposed_id or "",
+            media_id=None,
+            is_cold=False,
+            start_at=0.0,
         )
-        lanes.record_sent(claimed, SentMessage(external_id=external_id, jid=MARIA))
+        record(claimed, SentMessage(external_id=external_id, jid=MARIA))
 
 
 @pytest.fixture
@@ -162,3 +178,189 @@ def test_one_echo_settles_one_of_two_equal_messages(
     statuses = {m.id: m.status for m in rows(Message)}
     assert sorted(statuses.values()) == [MessageStatus.SENT, MessageStatus.UNCONFIRMED]
     assert len(statuses) == 2
+
+
+OTHER_ID = "3EB00123456789ABCDEF02"
+
+
+def stands(rows: Rows) -> dict[UUID, tuple[MessageStatus, str | None]]:
+    return {m.id: (m.status, m.external_id) for m in rows(Message)}
+
+
+@pytest.fixture
+def equals(scope: TenantScope, unit: Unit) -> tuple[InFlight, InFlight]:
+    """A send in doubt, and a later one of the same text to the same person, to which there is no answer yet."""
+    earlier = InFlight(scope, unit, "Olá")
+    earlier.doubt()
+    earlier.change(sending_at=now() - timedelta(seconds=60))
+    return earlier, InFlight(scope, unit, "Olá")
+
+
+def test_an_echo_belongs_to_the_nearest_of_two_equal_sends(
+    equals: tuple[InFlight, InFlight], evolution: Evolution, rows: Rows
+) -> None:
+    earlier, later = equals
+
+    evolution.tell(("send.message", echo(ID, "Olá", messageTimestamp=this_minute())))
+
+    assert stands(rows) == {earlier.id: (MessageStatus.UNCONFIRMED, None), later.id: (MessageStatus.SENT, ID)}
+
+
+def test_a_late_echo_belongs_to_the_send_of_its_time(
+    equals: tuple[InFlight, InFlight], evolution: Evolution, rows: Rows
+) -> None:
+    earlier, later = equals
+
+    evolution.tell(("messages.upsert", echo(ID, "Olá", messageTimestamp=this_minute() - 58)))
+
+    assert stands(rows) == {earlier.id: (MessageStatus.SENT, ID), later.id: (MessageStatus.SENDING, None)}
+
+
+def test_an_echo_that_went_to_the_wrong_of_two_equal_sends_is_put_right_by_the_answer(
+    equals: tuple[InFlight, InFlight], evolution: Evolution, rows: Rows
+) -> None:
+    earlier, later = equals
+    late = this_minute() - 58
+    evolution.tell(
+        ("send.message", echo(ID, "Olá", messageTimestamp=late)), ("messages.update", receipt(ID, "DELIVERY_ACK"))
+    )
+
+    later.answer(ID)
+
+    assert stands(rows) == {earlier.id: (MessageStatus.UNCONFIRMED, None), later.id: (MessageStatus.DELIVERED, ID)}
+    doubtful, arrived = rows(Message)
+    assert (doubtful.sent_at, doubtful.accepted_at, doubtful.delivered_at) == (None, None, None)
+    assert doubtful.look_up_at is not None
+    assert arrived.delivered_at is not None
+
+
+def test_the_send_that_is_in_doubt_again_is_settled_by_its_own_echo(
+    equals: tuple[InFlight, InFlight], evolution: Evolution, rows: Rows
+) -> None:
+    earlier, later = equals
+    late = this_minute() - 58
+    evolution.tell(("send.message", echo(ID, "Olá", messageTimestamp=late)))
+    later.answer(ID)
+
+    evolution.tell(("send.message", echo(OTHER_ID, "Olá", messageTimestamp=late)))
+
+    assert stands(rows) == {earlier.id: (MessageStatus.SENT, OTHER_ID), later.id: (MessageStatus.SENT, ID)}
+
+
+# As they come with a number that is copied from a list of contacts, or from a terminal.
+@pytest.mark.parametrize("mark", ["\u202a", "\u200e", "\x0b", "\r", "\x7f"], ids=ascii)
+def test_an_echo_without_the_marks_that_nobody_sees_is_the_same_message(
+    scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows, mark: str
+) -> None:
+    in_flight = InFlight(scope, unit, f"Ligue {mark}+55 11 3000-0000")
+    in_flight.doubt()
+
+    evolution.tell(("send.message", echo(ID, "Ligue +55 11 3000-0000", messageTimestamp=this_minute())))
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, ID)}
+
+
+def test_an_echo_with_the_marks_that_nobody_sees_is_the_same_message(
+    scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight = InFlight(scope, unit, "Olá \u200eMaria")
+    in_flight.doubt()
+
+    evolution.tell(("send.message", echo(ID, "Olá \u200eMaria", messageTimestamp=this_minute())))
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, ID)}
+
+
+def test_an_echo_finds_a_message_that_a_person_noted_as_arrived(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.doubt()
+    with acting_for(in_flight.scope):
+        undelivered.decide(in_flight.scope, Decision.ARRIVED, [in_flight.id])
+
+    evolution.tell(("send.message", echo(ID, "Olá", messageTimestamp=this_minute())))
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, ID)}
+
+
+def test_where_our_id_is_kept_an_echo_under_another_is_another_message(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.doubt()
+    in_flight.change(is_id_kept=True)
+
+    evolution.tell(("send.message", echo(ID, "Olá", messageTimestamp=this_minute())))
+
+    assert stands(rows)[in_flight.id] == (MessageStatus.UNCONFIRMED, None)
+    assert [(m.external_id, m.source) for m in rows(Message) if m.id != in_flight.id] == [(ID, MessageSource.PHONE)]
+
+
+def test_our_own_id_settles_a_doubt_under_an_address_we_did_not_know(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.doubt()
+    in_flight.change(is_id_kept=True)
+    own_id = in_flight.proposed_id or ""
+
+    evolution.tell(("send.message", echo(own_id, "Olá", chat=MARIA_LID, messageTimestamp=this_minute())))
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, own_id)}
+
+
+def test_our_own_id_in_another_unit_settles_nothing(
+    scope: TenantScope, in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.doubt()
+    other = make_connected_unit(scope, "praia", phone="5511999990007")
+    in_flight.change(unit_id=other.id)
+
+    evolution.tell(("send.message", echo(in_flight.proposed_id or "", "Oi", messageTimestamp=this_minute())))
+
+    assert stands(rows)[in_flight.id] == (MessageStatus.UNCONFIRMED, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (MessageKind.DOCUMENT, {"documentMessage": {"fileName": "boleto.pdf"}}),
+        (MessageKind.IMAGE, {"imageMessage": {"mimetype": "image/jpeg"}}),
+    ],
+)
+def test_a_file_without_a_text_is_recognised_by_its_kind(
+    in_flight: InFlight, evolution: Evolution, rows: Rows, kind: MessageKind, content: dict[str, Any]
+) -> None:
+    with acting_for(in_flight.scope), atomic():
+        media_id = media.store(in_flight.scope, media.check(Upload("boleto.pdf", PDF)))
+    in_flight.doubt()
+    in_flight.change(kind=kind, body="", media_id=media_id)
+    told = {"messageType": next(iter(content)), "message": content, "messageTimestamp": this_minute()}
+
+    evolution.tell(("send.message", echo(ID, "", **told)))
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, ID)}
+
+
+@pytest.mark.parametrize("status", ["SERVER_ACK", "DELIVERY_ACK", "READ"])
+def test_a_receipt_before_the_answer_is_kept_for_it(
+    in_flight: InFlight, evolution: Evolution, rows: Rows, status: str
+) -> None:
+    evolution.tell(("messages.update", receipt(ID, status)))
+    in_flight.answer(ID)
+
+    message = rows(Message)[0]
+    assert message.external_id == ID
+    assert message.accepted_at is not None
+    assert (message.delivered_at is not None) == (status != "SERVER_ACK")
+    assert (message.read_at is not None) == (status == "READ")
+
+
+def test_an_echo_in_another_form_of_the_number_is_the_same_message(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.doubt()
+
+    evolution.tell(
+        ("send.message", echo(ID, "Olá", chat="551199990002@s.whatsapp.net", messageTimestamp=this_minute()))
+    )
+
+    assert stands(rows) == {in_flight.id: (MessageStatus.SENT, ID)}

@@ -6,30 +6,54 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from sqlalchemy import inspect, select
 
+from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
-from portal.models import Conversation, Lane, Message, Unit
-from portal.outbox import servers
+from portal.models import Conversation, Direction, Lane, Message, MessageKind, Unit
+from portal.outbox import owners, servers
+from portal.outbox.relay import OutboxRelay
 from portal.services import conversations
 from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.evolution.little_servers import Scripted, closed_port
 from tests.factories import make_connected_unit, make_conversation, make_tenant, make_unit
 from tests.outbox.desk import KEY, Desk, Evolution
 
+FINISH_S = 10.0
+
 
 class Shop:
     """A unit, one of its conversations, and what happens in them."""
 
-    def __init__(self, scope: TenantScope, slug: str = "centro", *, phone: str = "5511999990002") -> None:
-        self.scope = scope
-        self.unit: Unit = make_connected_unit(scope, slug)
+    def __init__(
+        self,
+        scope: TenantScope,
+        slug: str = "centro",
+        *,
+        phone: str = "5511999990002",
+        server_id: UUID | None = None,
+    ) -> None:
+        self.scope, self.phone = scope, phone
+        self.unit: Unit = make_connected_unit(scope, slug, server_id=server_id)
         self.conversation: Conversation = make_conversation(scope, self.unit, phone=phone)
 
     def reply(self, text: str = "Olá") -> UUID:
         with acting_for(self.scope):
             return conversations.reply(self.scope, self.conversation.id, text=text).message.id
+
+    def reply_to(self, phone: str, text: str = "Olá") -> UUID:
+        """A message to another person of this unit."""
+        conversation = make_conversation(self.scope, self.unit, phone=phone, name=None)
+        with acting_for(self.scope):
+            return conversations.reply(self.scope, conversation.id, text=text).message.id
+
+    def hear(self, text: str = "Oi") -> None:
+        """The customer writes: the chat is a warm one from now on."""
+        said = {"kind": MessageKind.TEXT, "body": text, "at": now(), "direction": Direction.INBOUND}
+        with acting_for(self.scope), atomic():
+            conversations.note_last_message(self.scope, self.conversation.id, **said)
 
     def change(self, model: Any, **columns: object) -> None:
         with acting_for(self.scope), atomic():
@@ -114,3 +138,10 @@ def scripted(point_to: Callable[..., None]) -> Iterator[Scripted]:
     point_to(scripted.url)
     yield scripted
     scripted.stop()
+
+
+@pytest.fixture
+def relay(app: Flask, database: None) -> Iterator[OutboxRelay]:
+    relay = OutboxRelay(app.app_context, owners.new_owner())
+    yield relay
+    assert relay.finish(FINISH_S)

@@ -1,22 +1,27 @@
 """Whose work is in flight, and what becomes of it when the owner dies."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from sqlalchemy import update
 
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution import errors
-from portal.evolution.errors import EvolutionFailed, EvolutionUnavailable, EvolutionUnknown
+from portal.evolution.errors import EvolutionFailed, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
 from portal.evolution.types import SentMessage
 from portal.models import Connection, ConnectionAction, Message, MessageStatus, Relay
-from portal.outbox import instances, lanes, owners
+from portal.outbox import instances, look_ups, owners
 from portal.outbox.lanes import ClaimedMessage
 from portal.services import connections
 from portal.tenancy import across_tenants, acting_for
+from tests.outbox import sending
 from tests.outbox.conftest import Shop, rows_of
+from tests.outbox.sending import record
 
 pytestmark = pytest.mark.commits
 
@@ -39,7 +44,7 @@ def die(owner_id: UUID) -> None:
 
 
 def claim(owner_id: UUID) -> ClaimedMessage:
-    return lanes.claim(owner_id, limit=1)[0]
+    return sending.claim(owner_id, limit=1)[0]
 
 
 def test_a_dead_workers_message_is_in_doubt_and_its_lane_goes_on(shop: Shop, owner_id: UUID) -> None:
@@ -53,6 +58,35 @@ def test_a_dead_workers_message_is_in_doubt_and_its_lane_goes_on(shop: Shop, own
     assert (in_doubt, message.status, message.error_code) == (1, MessageStatus.UNCONFIRMED, "worker_lost")
     assert rows_of(Relay) == []
     assert claim(owners.new_owner()).id == following
+
+
+def test_a_dead_workers_message_is_looked_for(shop: Shop, owner_id: UUID) -> None:
+    doubtful = shop.reply()
+    claim(owner_id)
+    die(owner_id)
+
+    owners.bury_dead()
+
+    look_up_at = shop.message(doubtful).look_up_at
+    assert look_up_at is not None
+    assert timedelta(0) < look_up_at - now() <= look_ups.FIRST_LOOK_UP
+
+
+def test_a_dead_worker_is_buried_once(app: Flask, shop: Shop, owner_id: UUID) -> None:
+    shop.reply()
+    claim(owner_id)
+    die(owner_id)
+    start = threading.Barrier(3)
+
+    def bury() -> int:
+        with app.app_context():
+            start.wait(timeout=10)
+            return owners.bury_dead()
+
+    with ThreadPoolExecutor(3) as pool:
+        buried = [pool.submit(bury) for _ in range(3)]
+
+    assert sorted(done.result() for done in buried) == [0, 0, 1]
 
 
 def test_a_living_workers_message_is_left_alone(shop: Shop, owner_id: UUID) -> None:
@@ -163,20 +197,20 @@ def buried(shop: Shop, owner_id: UUID) -> ClaimedMessage:
     claimed = claim(owner_id)
     die(owner_id)
     owners.bury_dead()
-    lanes.claim(owners.new_owner(), limit=1)
+    sending.claim(owners.new_owner(), limit=1)
     assert shop.lane().has_work is False
     return claimed
 
 
 def test_a_late_success_settles_the_doubt(shop: Shop, buried: ClaimedMessage) -> None:
-    lanes.record_sent(buried, SENT)
+    record(buried, SENT)
 
     message = shop.message(buried.id)
     assert (message.status, message.external_id, message.error_code) == (MessageStatus.SENT, SENT.external_id, None)
 
 
 def test_a_late_refusal_settles_the_doubt(shop: Shop, buried: ClaimedMessage) -> None:
-    lanes.record_failed(buried, EvolutionFailed("preparing_failed"), is_final=True)
+    record(buried, EvolutionRejected("not_on_whatsapp"))
 
     assert shop.message(buried.id).status == MessageStatus.FAILED
 
@@ -186,16 +220,34 @@ def test_a_message_that_surely_did_not_leave_is_sent_after_all(
     shop: Shop, buried: ClaimedMessage, outcome: str
 ) -> None:
     if outcome == "away":
-        lanes.record_away(buried, EvolutionUnavailable(errors.UNREACHABLE))
+        record(buried, EvolutionUnavailable(errors.UNREACHABLE))
     else:
-        lanes.record_failed(buried, EvolutionFailed("preparing_failed"), is_final=False)
+        record(buried, EvolutionFailed("preparing_failed"))
 
     assert shop.message(buried.id).status == MessageStatus.QUEUED
     assert claim(owners.new_owner()).id == buried.id
 
 
+def test_a_late_word_that_the_server_was_away_gives_the_message_back(shop: Shop, buried: ClaimedMessage) -> None:
+    record(buried, EvolutionUnavailable(errors.UNREACHABLE), is_server_away=True)
+
+    message, lane = shop.message(buried.id), shop.lane()
+    assert (message.status, message.relay_id, message.look_up_at) == (MessageStatus.QUEUED, None, None)
+    assert (lane.has_work, lane.held_until) == (True, None)
+    assert claim(owners.new_owner()).id == buried.id
+
+
+def test_a_late_success_after_the_echo_changes_nothing(shop: Shop, buried: ClaimedMessage) -> None:
+    shop.change_message(buried.id, status=MessageStatus.DELIVERED, external_id=SENT.external_id, delivered_at=now())
+
+    record(buried, SENT)
+
+    message = shop.message(buried.id)
+    assert (message.status, message.external_id) == (MessageStatus.DELIVERED, SENT.external_id)
+
+
 def test_a_late_not_knowing_changes_nothing(shop: Shop, buried: ClaimedMessage) -> None:
-    lanes.record_unknown(buried, EvolutionUnknown(errors.TIMED_OUT))
+    record(buried, EvolutionUnknown(errors.TIMED_OUT))
 
     message = shop.message(buried.id)
     assert (message.status, message.error_code) == (MessageStatus.UNCONFIRMED, "worker_lost")
@@ -203,9 +255,9 @@ def test_a_late_not_knowing_changes_nothing(shop: Shop, buried: ClaimedMessage) 
 
 def test_a_late_answer_does_not_free_a_lane_that_sends_something_else(shop: Shop, buried: ClaimedMessage) -> None:
     following = shop.reply("dois")
-    lanes.claim(owners.new_owner(), limit=1)
+    sending.claim(owners.new_owner(), limit=1)
 
-    lanes.record_sent(buried, SENT)
+    record(buried, SENT)
 
     assert shop.lane().message_id == following
     assert [m.status for m in rows_of(Message)] == [MessageStatus.SENT, MessageStatus.SENDING]

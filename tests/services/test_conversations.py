@@ -27,24 +27,9 @@ from portal.services import conversations
 from portal.services.connections import lock_connection, set_status
 from portal.services.conversations import Queued
 from portal.tenancy import TenantScope, across_tenants, acting_for, tenant_transaction
-from tests.factories import make_connected_unit, make_conversation, make_message, make_tenant, make_unit, make_user
+from tests.factories import make_message, make_tenant, make_unit, make_user
 
 PHONE = "5511999990002"
-
-
-@pytest.fixture
-def scope(database: None) -> TenantScope:
-    return make_tenant()
-
-
-@pytest.fixture
-def unit(scope: TenantScope) -> Unit:
-    return make_connected_unit(scope)
-
-
-@pytest.fixture
-def conversation(scope: TenantScope, unit: Unit) -> Conversation:
-    return make_conversation(scope, unit)
 
 
 def reply(scope: TenantScope, conversation_id: UUID, text: str = "Olá") -> Queued:

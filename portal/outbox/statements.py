@@ -1,0 +1,153 @@
+"""The outbox's statements, as SQL: each takes many lanes or messages at once, whoever they belong to.
+
+Only for work across tenants (`across_tenants`): the guard that reads statements does not see into these.
+"""
+
+from sqlalchemy import text
+
+# The lanes are locked first: the statement after that sees what was committed before, so no message is taken twice
+# and no lane is put to rest while something waits in it.
+LOCK_DUE_LANES = text(
+    """
+    SELECT due.unit_id
+    FROM unnest(CAST(:servers AS uuid[]), CAST(:free AS int[])) AS slots (server_id, free)
+    CROSS JOIN LATERAL (
+        SELECT unit_id FROM lanes
+        WHERE evolution_server_id = slots.server_id AND has_work AND is_open AND message_id IS NULL
+            AND next_send_at <= now() + :ahead_s * interval '1 second'
+        ORDER BY next_send_at LIMIT slots.free FOR UPDATE SKIP LOCKED
+    ) AS due
+    """
+)
+# Each branch reads one row of its own index, however many messages wait.
+TAKE_NEXT = text(
+    """
+    WITH due AS (
+        SELECT unit_id, evolution_server_id, next_send_at, next_cold_at,
+            coalesce(next_cold_at <= now() + :ahead_s * interval '1 second', true) AS may_send_cold
+        FROM lanes WHERE unit_id = ANY(CAST(:units AS uuid[]))
+    ), first AS (
+        SELECT due.*, message.id
+        FROM due CROSS JOIN LATERAL (
+            (SELECT id FROM messages
+             WHERE due.may_send_cold AND unit_id = due.unit_id AND status = 'queued'
+                AND (expires_at IS NULL OR expires_at > now())
+             ORDER BY priority, id LIMIT 1)
+            UNION ALL
+            (SELECT id FROM messages
+             WHERE NOT due.may_send_cold AND unit_id = due.unit_id AND status = 'queued' AND NOT is_cold
+                AND (expires_at IS NULL OR expires_at > now())
+             ORDER BY priority, id LIMIT 1)
+        ) AS message
+    ), taken AS (
+        UPDATE messages SET status = 'sending', sending_at = :at, relay_id = :owner_id,
+            look_up_at = NULL, look_ups = 0,
+            is_id_kept = first.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
+        FROM first WHERE messages.id = first.id AND messages.status = 'queued'
+        RETURNING messages.*, first.evolution_server_id, first.next_send_at, first.next_cold_at
+    ), marked AS (
+        UPDATE lanes SET message_id = taken.id FROM taken WHERE lanes.unit_id = taken.unit_id
+    )
+    SELECT taken.id, taken.tenant_id, taken.unit_id, taken.evolution_server_id AS server_id,
+        taken.conversation_id, conversations.contact_id, connections.instance_name,
+        coalesce(contacts.whatsapp_number, contacts.phone, contacts.lid || :lid_suffix) AS number,
+        taken.body AS text, taken.proposed_id AS message_id, taken.media_id, taken.is_cold,
+        extract(epoch FROM greatest(taken.next_send_at, CASE WHEN taken.is_cold THEN taken.next_cold_at END)
+            - clock_timestamp()) AS wait_s
+    FROM taken
+    JOIN conversations ON conversations.id = taken.conversation_id
+    JOIN contacts ON contacts.id = conversations.contact_id
+    JOIN unit_whatsapp_connections AS connections ON connections.unit_id = taken.unit_id
+    """
+)
+PUT_TO_REST = text(
+    """
+    UPDATE lanes SET
+        has_work = EXISTS (SELECT FROM messages WHERE unit_id = lanes.unit_id AND status = 'queued'),
+        next_send_at = greatest(next_cold_at, now() + interval '1 second')
+    WHERE unit_id = ANY(CAST(:units AS uuid[]))
+    """
+)
+SECONDS_TO_NEXT = text(
+    """
+    SELECT extract(epoch FROM min(next_send_at) - clock_timestamp()) FROM lanes
+    WHERE evolution_server_id = ANY(CAST(:servers AS uuid[])) AND has_work AND is_open AND message_id IS NULL
+    """
+)
+LOCK_UNITS = text(
+    "SELECT id FROM units WHERE id = ANY(CAST(:units AS uuid[])) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
+)
+# What an echo or a receipt has touched already is left to `delivery.confirm_sent`.
+RECORD_SENT = text(
+    """
+    UPDATE messages SET status = 'sent', sent_at = :at, external_id = sent.external_id,
+        error_code = NULL, error_details = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:external_ids AS text[])) AS sent (id, external_id)
+    WHERE messages.id = sent.id AND messages.status = 'sending' AND messages.external_id IS NULL
+        AND NOT EXISTS (
+            SELECT FROM messages AS other
+            WHERE other.unit_id = messages.unit_id AND other.external_id = sent.external_id)
+        AND NOT EXISTS (
+            SELECT FROM early_receipts AS early
+            WHERE early.unit_id = messages.unit_id AND early.external_id = sent.external_id)
+    RETURNING messages.id
+    """
+)
+RETURN_TO_QUEUE = text(
+    """
+    UPDATE messages SET status = 'queued', sending_at = NULL, relay_id = NULL, look_up_at = NULL
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'sending'
+    RETURNING id
+    """
+)
+# A cold message puts off the next cold one by the lane's gap, counted from the moment its send began.
+RELEASE_LANES = text(
+    """
+    UPDATE lanes SET message_id = NULL, away_count = freed.away_count, away_reason = freed.away_reason,
+        held_until = freed.held_until, next_cold_at = freed.next_cold_at,
+        has_work = EXISTS (SELECT FROM messages WHERE unit_id = freed.unit_id AND status = 'queued'),
+        next_send_at = CASE
+            WHEN freed.next_cold_at > now() AND NOT EXISTS (
+                SELECT FROM messages WHERE unit_id = freed.unit_id AND status = 'queued' AND NOT is_cold)
+            THEN greatest(freed.next_cold_at, freed.held_until)
+            ELSE coalesce(freed.held_until, now())
+        END
+    FROM (
+        SELECT lane.unit_id, release.away_count, release.away_reason,
+            CASE WHEN release.pause_s > 0 THEN now() + release.pause_s * interval '1 second' END AS held_until,
+            CASE WHEN release.cold_age_s IS NOT NULL AND lane.cold_gap_s > 0
+                THEN greatest(lane.next_cold_at,
+                    clock_timestamp() + (lane.cold_gap_s - release.cold_age_s) * interval '1 second')
+                ELSE lane.next_cold_at END AS next_cold_at
+        FROM unnest(CAST(:units AS uuid[]), CAST(:messages AS uuid[]), CAST(:pauses AS float8[]),
+            CAST(:cold_ages AS float8[]), CAST(:away_counts AS int[]), CAST(:away_reasons AS text[]))
+            AS release (unit_id, message_id, pause_s, cold_age_s, away_count, away_reason)
+        JOIN lanes AS lane ON lane.unit_id = release.unit_id AND lane.message_id = release.message_id
+    ) AS freed
+    WHERE lanes.unit_id = freed.unit_id
+    """
+)
+# A server that hangs must not take every caretaker: of each only a few units at a time.
+CLAIM_DOUBTS = text(
+    """
+    WITH due AS (
+        SELECT messages.id, messages.unit_id, messages.look_up_at, lanes.evolution_server_id AS server_id
+        FROM messages JOIN lanes ON lanes.unit_id = messages.unit_id
+        WHERE messages.status = 'unconfirmed' AND messages.look_up_at <= now() AND messages.sending_at IS NOT NULL
+            AND lanes.is_open AND lanes.evolution_server_id <> ALL(CAST(:busy AS uuid[]))
+        ORDER BY messages.look_up_at LIMIT :most FOR UPDATE OF messages SKIP LOCKED
+    ), ranked AS (
+        SELECT unit_id, row_number() OVER (PARTITION BY server_id ORDER BY min(look_up_at)) AS place
+        FROM due GROUP BY unit_id, server_id
+    ), taken AS (
+        UPDATE messages SET look_ups = look_ups + 1,
+            look_up_at = now() + (CAST(:later AS int[]))[look_ups + 1] * interval '1 second'
+        FROM due JOIN ranked USING (unit_id) WHERE messages.id = due.id AND ranked.place <= :units_each
+        RETURNING messages.tenant_id, messages.unit_id, messages.sending_at, due.server_id
+    )
+    SELECT taken.tenant_id, taken.unit_id, taken.server_id, connections.instance_name, connections.phone,
+        min(taken.sending_at) AS first_at, max(taken.sending_at) AS last_at
+    FROM taken JOIN unit_whatsapp_connections AS connections ON connections.unit_id = taken.unit_id
+    GROUP BY 1, 2, 3, 4, 5
+    """
+)

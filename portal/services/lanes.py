@@ -1,0 +1,96 @@
+"""What opens, wakes and limits a unit's lane. The outbox claims from it (portal/outbox/lanes.py)."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func
+
+from portal import queue
+from portal.clock import now
+from portal.db import db, on_commit
+from portal.models import ColdReason, Connection, Lane
+from portal.tenancy import TenantScope
+
+log = structlog.get_logger(__name__)
+
+# WhatsApp does not say for how long it limits a number: an hour the first time, twice as long each time after.
+FIRST_COLD_PAUSE = timedelta(hours=1)
+LONGEST_COLD_PAUSE = timedelta(hours=24)
+# The first message to a new chat after a pause; each one that arrives halves the time to the next.
+FIRST_COLD_GAP_S = 300.0
+SHORTEST_COLD_GAP_S = 10.0
+
+
+def wake(scope: TenantScope, unit_id: UUID) -> None:
+    """A message was queued: let the lane be looked at. The unit must be locked, or the lane may miss it."""
+    earliest = func.greatest(func.now(), Lane.held_until)
+    this = scope.update(Lane).where(Lane.unit_id == unit_id)
+    db.session.execute(
+        this.values(has_work=True, next_send_at=func.least(Lane.next_send_at, earliest)).execution_options(
+            synchronize_session=False
+        )
+    )
+    on_commit(queue.wake_outbox)
+
+
+def set_open(connection: Connection, is_open: bool) -> None:
+    """Open or close the lane with its connection; what waits in a closed one is held."""
+    scope = TenantScope(connection.tenant_id)
+    changes: dict[str, object] = {"is_open": is_open}
+    if is_open:
+        changes |= {
+            "evolution_server_id": connection.evolution_server_id,
+            "away_count": 0,
+            "away_reason": None,
+            "held_until": None,
+            "next_send_at": now(),
+        }
+    statement = scope.update(Lane).where(Lane.unit_id == connection.unit_id, Lane.is_open.is_not(is_open))
+    db.session.execute(statement.values(changes).execution_options(synchronize_session=False))
+    if is_open:
+        on_commit(queue.wake_outbox)
+
+
+def limit_new_chats(scope: TenantScope, unit_id: UUID, reason: ColdReason) -> None:
+    """WhatsApp limits the number: pause messages to cold chats. Replies go on.
+
+    Signs that come while a pause lasts are about what was sent before it, and do not lengthen it; but a ban is told
+    several times, and counts from the first.
+    """
+    lane = _lock(scope, unit_id)
+    is_ban = reason == ColdReason.NUMBER_BANNED
+    is_paused = lane.cold_paused_until is not None and lane.cold_paused_until > now()
+    if is_paused and (not is_ban or lane.cold_reason == ColdReason.NUMBER_BANNED):
+        return
+    until = now() + (LONGEST_COLD_PAUSE if is_ban else _cold_pause(lane.cold_pauses))
+    lane.cold_reason, lane.cold_paused_until, lane.next_cold_at = reason, until, until
+    lane.cold_pauses, lane.cold_gap_s = lane.cold_pauses + 1, FIRST_COLD_GAP_S
+    db.session.flush()
+    log.warning("messages to new chats paused", unit_id=str(unit_id), reason=reason, pauses=lane.cold_pauses)
+
+
+def ease_limit(scope: TenantScope, unit_id: UUID, sent_at: datetime) -> None:
+    """A message to a cold chat arrived: send the next one sooner, and at last as soon as any other."""
+    if not db.session.scalar(scope.select(Lane, Lane.cold_gap_s).where(Lane.unit_id == unit_id)):
+        return
+    lane = _lock(scope, unit_id)
+    if lane.cold_gap_s == 0 or lane.cold_paused_until is None or sent_at < lane.cold_paused_until:
+        return
+    lane.cold_gap_s /= 2
+    if lane.cold_gap_s < SHORTEST_COLD_GAP_S:
+        lane.cold_gap_s, lane.cold_pauses = 0.0, 0
+        lane.cold_reason = lane.cold_paused_until = lane.next_cold_at = None
+    db.session.flush()
+
+
+def _cold_pause(earlier: int) -> timedelta:
+    # Bounded before it is multiplied: no timedelta holds what 40 doublings make.
+    doublings: int = 2 ** min(earlier, 10)
+    return min(FIRST_COLD_PAUSE * doublings, LONGEST_COLD_PAUSE)
+
+
+def _lock(scope: TenantScope, unit_id: UUID) -> Lane:
+    statement = scope.select(Lane).where(Lane.unit_id == unit_id).with_for_update()
+    lane: Lane = db.session.scalars(statement.execution_options(populate_existing=True)).one()
+    return lane
