@@ -6,25 +6,33 @@ from uuid import UUID
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
+from flask_login import current_user
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from werkzeug.exceptions import RequestEntityTooLarge
 from wtforms import StringField, TelField, TextAreaField
 
 from portal.errors import Conflict, Invalid
+from portal.models import Message
 from portal.permissions import Permission
 from portal.queries import conversations as queries
-from portal.queries import units
+from portal.queries import media as files
+from portal.queries import sending, undelivered, units
 from portal.services import conversations
-from portal.web import inbox, words
+from portal.services.media import LARGEST_FILE, Upload, too_large
+from portal.web import decisions, inbox, words
 from portal.web.access import requires
 from portal.web.forms import message_id_of, new_form_id, show_problems
 from portal.web.render import render, render_news, wants_part
-from portal.web.threads import make_thread
+from portal.web.threads import Thread, make_thread
+from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
 
 bp = Blueprint("conversations", __name__)
 
 
 class ReplyForm(FlaskForm):  # type: ignore[misc]
     text = TextAreaField(_("Message"))
+    file = FileField(_("File"))
     since = StringField()
     form_id = StringField()
 
@@ -32,7 +40,23 @@ class ReplyForm(FlaskForm):  # type: ignore[misc]
 class SendForm(FlaskForm):  # type: ignore[misc]
     phone = TelField(_("Phone number"), description=_("With country and area code, such as +55 11 99999-0001."))
     text = TextAreaField(_("Message"))
+    file = FileField(
+        _("File (optional)"),
+        description=_("A photo, video, audio file or document of at most 16 MB. The message then stands below it."),
+    )
     form_id = StringField()
+
+
+@bp.url_value_preprocessor
+def allow_files(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    # Before everything else, since the check against forgery reads the form; strangers are kept to a small one.
+    if request.method == "POST" and current_user.is_authenticated:
+        request.max_content_length = LARGEST_FORM
+
+
+@bp.context_processor
+def words_for_files() -> dict[str, object]:
+    return {"accepted_files": ACCEPTED, "largest_file": LARGEST_FILE, "too_large_file": too_large()}
 
 
 @bp.get("/conversations")
@@ -60,8 +84,11 @@ def show(conversation_id: UUID) -> ResponseReturnValue:
 @requires(Permission.SEND)
 def reply(conversation_id: UUID) -> ResponseReturnValue:
     form = ReplyForm()
+    text, upload = form.text.data or "", upload_of(form.file)
     try:
-        conversations.reply(g.scope, conversation_id, text=form.text.data or "", client_message_id=_message_id(form))
+        conversations.reply(
+            g.scope, conversation_id, text=text, upload=upload, client_message_id=_message_id(form, upload)
+        )
     except Invalid as e:
         show_problems(form, e)
         return _refused(conversation_id, form, status=422)
@@ -83,13 +110,15 @@ def write(unit_slug: str) -> ResponseReturnValue:
 @requires(Permission.SEND)
 def send(unit_slug: str) -> ResponseReturnValue:
     unit, form = units.get_unit(g.scope, unit_slug), SendForm()
+    upload = upload_of(form.file)
     try:
         queued = conversations.send_to_phone(
             g.scope,
             unit.id,
             phone=form.phone.data or "",
             text=form.text.data or "",
-            client_message_id=_message_id(form),
+            upload=upload,
+            client_message_id=_message_id(form, upload),
         )
     except Invalid as e:
         show_problems(form, e)
@@ -100,8 +129,23 @@ def send(unit_slug: str) -> ResponseReturnValue:
     return redirect(url_for(".show", conversation_id=queued.message.conversation_id), code=303)
 
 
-def _message_id(form: ReplyForm | SendForm) -> str | None:
-    return message_id_of(form.form_id.data, form.text.data or "")
+@bp.errorhandler(RequestEntityTooLarge)
+def refuse_too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
+    """Nothing of the form was read: with htmx the composer stays as it is, without it there is only the way back."""
+    place: dict[str, Any] = request.view_args or {}
+    page = render(
+        "conversations/too_large.html",
+        fragment="conversations/_problem.html",
+        status=413,
+        problems=[too_large()],
+        back=url_for(".show" if "conversation_id" in place else ".write", **place),
+    )
+    page.headers.update({"HX-Retarget": "#composer-problem", "HX-Reswap": "outerHTML"})
+    return page
+
+
+def _message_id(form: ReplyForm | SendForm, upload: Upload | None) -> str | None:
+    return message_id_of(form.form_id.data, form.text.data or "", upload)
 
 
 def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
@@ -109,12 +153,13 @@ def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
     return render_news(
         "conversations/show.html",
         fragment="conversations/_messages.html",
-        news=(context["thread"].news, context["state"].title),
+        news=(context["thread"].news, context["state"].title, context["new_chats_hold"]),
         **context,
     )
 
 
 def _refused(conversation_id: UUID, form: ReplyForm, *, status: int) -> ResponseReturnValue:
+    _ask_for_file_again(form)
     context = _look_at(conversation_id, form)
     page = render("conversations/show.html", fragment="conversations/_composer.html", status=status, **context)
     # The messages were the target; the composer keeps the text and says what is wrong with it.
@@ -126,11 +171,19 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     row = queries.get_conversation(g.scope, conversation_id)
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
-    thread = make_thread(row, queries.list_messages(g.scope, conversation_id, before=before))
+    messages = queries.list_messages(g.scope, conversation_id, before=before)
+    thread = _arrange(row, messages)
     return render("conversations/older.html", fragment="conversations/_older.html", row=row, thread=thread)
 
 
+def _ask_for_file_again(form: ReplyForm | SendForm) -> None:
+    """A page that is loaded anew has lost the file; htmx keeps the field that holds it."""
+    if form.file.data and not wants_part():
+        form.file.errors = [*form.file.errors, _("Choose the file again.")]
+
+
 def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> ResponseReturnValue:
+    _ask_for_file_again(form)
     unit = units.get_unit(g.scope, unit_slug)
     connection = units.get_connection(g.scope, unit.id)
     page = render_template(
@@ -139,16 +192,25 @@ def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> Response
     return page, status
 
 
+def _arrange(row: queries.ConversationRow, messages: list[Message]) -> Thread:
+    resends = undelivered.find_resends(g.scope, messages)
+    asides = decisions.asides(g.scope, row, messages, resends)
+    return make_thread(row, messages, files.list_media(g.scope, messages), asides)
+
+
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
     row = queries.get_conversation(g.scope, conversation_id)
     if row.conversation.unread:
         conversations.mark_read(g.scope, conversation_id)
     g.time_zone = row.unit.time_zone
     since = inbox.position(request.values.get("since"))
-    thread = make_thread(row, queries.list_messages_since(g.scope, conversation_id, since))
-    connection = units.get_connection(g.scope, row.unit.id)
+    messages = queries.list_messages_since(g.scope, conversation_id, since)
+    thread = _arrange(row, messages)
+    gates = sending.get_gates(g.scope, row.unit.id)
+    connection, is_cold = gates.connection, row.conversation.last_inbound_at is None
     return {
         "row": row,
+        "new_chats_hold": gates.new_chats_hold() if is_cold else None,
         "thread": thread,
         "connection": connection,
         "state": words.connection_state(connection),

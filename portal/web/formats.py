@@ -4,6 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
 from flask import Flask, g
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -12,14 +13,21 @@ from portal import phone as phones
 from portal.clock import now
 from portal.models import Contact
 from portal.permissions import Permission
-from portal.web import words
+from portal.queries.undelivered import MOST_COUNTED
+from portal.services.connections import is_reconnecting
+from portal.services.media import MIB
+from portal.web import moments, reasons, words
 
 
 def register(app: Flask) -> None:
-    for function in (clock_time, contact_name, day_words, shown_phone, when):
+    for function in (clock_time, contact_name, day_words, file_size, moments.moment, shown_phone, when):
         app.add_template_filter(function)
     app.add_template_global(words.connection_state)
     app.add_template_global(words.rung)
+    app.add_template_global(counted)
+    for words_for in (reasons.hold_words, reasons.new_chats_words, reasons.reason_in):
+        app.add_template_global(words_for)
+    app.add_template_global(is_reconnecting)
     app.add_template_global(lambda: str(get_locale()), "current_locale")
 
 
@@ -36,6 +44,18 @@ def contact_name(contact: Contact) -> str:
     if contact.name:
         return contact.name
     return shown_phone(contact.phone) or _("Unknown number")
+
+
+def counted(number: int) -> str:
+    """A number that was not counted to its end."""
+    return str(number) if number < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
+
+
+def file_size(size: int) -> str:
+    """A number of bytes in KB, or in MB with one decimal."""
+    if size < MIB:
+        return f"{max(1, round(size / 1024))} KB"
+    return f"{format_decimal(round(size / MIB, 1), locale=get_locale())} MB"
 
 
 def clock_time(at: datetime, zone: str) -> str:

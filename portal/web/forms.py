@@ -7,6 +7,7 @@ from uuid import uuid4
 from flask_wtf import FlaskForm
 
 from portal.errors import Invalid
+from portal.services.media import Upload
 
 
 def show_problems(form: FlaskForm, error: Invalid) -> None:
@@ -24,6 +25,9 @@ def new_form_id() -> str:
     return uuid4().hex
 
 
-def message_id_of(form_id: str | None, text: str) -> str | None:
-    """An id for what is written in one showing of a form: a second click on it sends nothing, another text does."""
-    return f"{form_id[:32]}-{sha256(text.encode()).hexdigest()[:16]}" if form_id else None
+def message_id_of(form_id: str | None, text: str, upload: Upload | None = None) -> str | None:
+    """An id for what stands in one showing of a form: a second click on it sends nothing, another text or file does."""
+    if not form_id:
+        return None
+    written = text if upload is None else f"{upload.sha256} {text}"
+    return f"{form_id[:32]}-{sha256(written.encode()).hexdigest()[:16]}"

@@ -18,6 +18,7 @@ POLICY = "; ".join(
         "style-src 'self'",
         # Bootstrap draws some icons as data: images, and so do we with the QR code.
         "img-src 'self' data:",
+        "media-src 'self'",
         "font-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
@@ -46,7 +47,7 @@ def _begin() -> None:
 
 
 def _secure(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers["X-Request-Id"] = g.get("request_id", "")

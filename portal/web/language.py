@@ -4,6 +4,7 @@ from flask import g, has_request_context, request, session
 from flask_login import current_user
 
 LOCALES = ("pt_BR", "en")
+DEFAULT_TIME_ZONE = "America/Sao_Paulo"
 
 
 def choose_locale() -> str:
@@ -20,7 +21,7 @@ def choose_locale() -> str:
 
 def choose_time_zone() -> str:
     """The zone of the unit the page is about."""
-    return str(g.get("time_zone", "America/Sao_Paulo"))
+    return str(g.get("time_zone", DEFAULT_TIME_ZONE))
 
 
 def _account_locale() -> str | None:

@@ -7,9 +7,11 @@ from flask_login import current_user
 from portal.extensions import login
 from portal.permissions import Permission
 from portal.services import accounts
+from portal.web import servers
 from portal.web.access import requires
 
 bp = Blueprint("operator", __name__, url_prefix="/operator")
+bp.register_blueprint(servers.bp)
 
 
 @bp.before_request

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from portal.clock import now
 from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason, Unit
+from portal.services.connections import is_reconnecting
 from portal.web import qr, words
 
 # Evolution renews a code after 45 s (contract §12).
@@ -21,6 +22,7 @@ BROKEN = (
     StatusReason.EVOLUTION_UNREACHABLE,
     StatusReason.EVOLUTION_KEY_REFUSED,
     StatusReason.EVOLUTION_NOT_LICENSED,
+    StatusReason.EVOLUTION_FULL,
 )
 
 
@@ -54,6 +56,11 @@ class Panel:
         """Whether the phone has something to do, now or in a moment."""
         action = self.connection.action
         return action == ConnectionAction.CONNECT or (action is None and self.connection.status_reason in FOR_SCAN)
+
+    @property
+    def reconnects(self) -> bool:
+        """Whether the number comes back by itself: a new code is refused then."""
+        return self.connection.action in (None, ConnectionAction.CHECK) and is_reconnecting(self.connection)
 
     @property
     def is_retry(self) -> bool:

@@ -11,14 +11,17 @@ from portal.web import (
     errors,
     formats,
     headers,
+    media,
     operator,
     scan,
+    stories,
     tenant,
+    undelivered,
     units,
     webhooks,
 )
 
-NOUNS_OF_A_TENANT = (units.bp, connections.bp, conversations.bp)
+NOUNS_OF_A_TENANT = (units.bp, connections.bp, conversations.bp, media.bp, undelivered.bp, stories.bp)
 
 
 def register(app: Flask) -> None:

@@ -10,7 +10,7 @@ from flask_login import current_user
 from portal import tenancy
 from portal.extensions import login
 from portal.permissions import Permission
-from portal.queries import conversations, tenants
+from portal.queries import conversations, tenants, undelivered
 from portal.services import accounts
 from portal.web.access import current_account, remote_address
 
@@ -23,6 +23,7 @@ class Navigation:
     can_read_messages: bool
     can_operate: bool
     unread: int
+    undelivered: int
 
 
 def make_blueprint() -> Blueprint:
@@ -60,6 +61,7 @@ def _navigation() -> Navigation:
         can_read_messages=can_read,
         can_operate=g.scope.allows(Permission.OPERATE),
         unread=conversations.count_unread(g.scope) if can_read else 0,
+        undelivered=undelivered.count_waiting(g.scope) if can_read else 0,
     )
 
 

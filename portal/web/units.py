@@ -1,15 +1,16 @@
-"""Units: the list with live states, one unit's page, create, rename, archive."""
+"""Units: the list with live states, one unit's page, create, settings, archive."""
 
 from flask import Blueprint, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from werkzeug import Response
-from wtforms import StringField
+from wtforms import IntegerField, StringField
 
 from portal.errors import Invalid
 from portal.models import Unit
 from portal.permissions import Permission
+from portal.queries import sending as outbound
 from portal.queries import units as queries
 from portal.services import connections, units
 from portal.web.access import requires
@@ -24,8 +25,18 @@ class UnitForm(FlaskForm):  # type: ignore[misc]
     slug = StringField(_("Short name"), description=_("Small letters, digits and hyphens; it stands in addresses."))
 
 
-class RenameForm(FlaskForm):  # type: ignore[misc]
+class SettingsForm(FlaskForm):  # type: ignore[misc]
     name = StringField(_("Name"))
+    message_lifetime_h = IntegerField(
+        _("Hours that a message may wait"),
+        description=_("A message that could not leave by then is not sent any more: a person decides about it."),
+        render_kw={"inputmode": "numeric"},
+    )
+    receipt_wait_min = IntegerField(
+        _("Minutes to wait for a receipt"),
+        description=_("A message that WhatsApp has not confirmed by then is shown apart from those on their way."),
+        render_kw={"inputmode": "numeric"},
+    )
 
 
 @bp.get("/")
@@ -60,33 +71,41 @@ def show(unit_slug: str) -> ResponseReturnValue:
     row = queries.get_unit_row(g.scope, unit_slug)
     g.time_zone = row.unit.time_zone
     link = queries.find_scan_link(g.scope, row.unit.id) if g.scope.allows(Permission.CONNECT) else None
+    sending = outbound.get_sending(g.scope, row.unit.id)
     return render_news(
         "units/show.html",
         fragment="units/_status.html",
-        news=row_news(row),
+        news=(row_news(row), sending_news(sending)),
         row=row,
+        sending=sending,
         unit=row.unit,
         scan_link=link,
         scan_url=url_for("scan.show", token=connections.scan_token(link.id), _external=True) if link else None,
     )
 
 
-@bp.get("/units/<unit_slug>/rename")
+@bp.get("/units/<unit_slug>/settings")
 @requires(Permission.MANAGE_UNITS)
-def rename(unit_slug: str) -> str:
+def settings(unit_slug: str) -> str:
     unit = queries.get_unit(g.scope, unit_slug)
-    return _rename_page(unit, RenameForm(obj=unit))
+    return _settings_page(unit, SettingsForm(obj=unit))
 
 
-@bp.post("/units/<unit_slug>/rename")
+@bp.post("/units/<unit_slug>/settings")
 @requires(Permission.MANAGE_UNITS)
-def save_name(unit_slug: str) -> ResponseReturnValue:
-    unit, form = queries.get_unit(g.scope, unit_slug), RenameForm()
+def save_settings(unit_slug: str) -> ResponseReturnValue:
+    unit, form = queries.get_unit(g.scope, unit_slug), SettingsForm()
     try:
-        units.rename_unit(g.scope, unit.id, name=form.name.data or "")
+        units.change_unit(
+            g.scope,
+            unit.id,
+            name=form.name.data or "",
+            message_lifetime_h=form.message_lifetime_h.data,
+            receipt_wait_min=form.receipt_wait_min.data,
+        )
     except Invalid as e:
         show_problems(form, e)
-        return _rename_page(unit, form), 422
+        return _settings_page(unit, form), 422
     return _to_unit(unit_slug)
 
 
@@ -110,8 +129,15 @@ def row_news(row: queries.UnitRow) -> tuple[object, ...]:
     return (row.unit.id, row.unit.name, state, connection.connected_at, row.queued, row.sent, row.failed)
 
 
-def _rename_page(unit: Unit, form: RenameForm) -> str:
-    return render_template("units/rename.html", unit=unit, form=form)
+def sending_news(sending: outbound.Sending) -> tuple[object, ...]:
+    """All that the part about sending shows."""
+    gates = sending.gates
+    counts = (sending.waiting, sending.failed, sending.unconfirmed, sending.no_receipt)
+    return (counts, gates.hold(is_cold=False), gates.new_chats_hold())
+
+
+def _settings_page(unit: Unit, form: SettingsForm) -> str:
+    return render_template("units/settings.html", unit=unit, form=form)
 
 
 def _to_unit(slug: str) -> Response:

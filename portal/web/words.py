@@ -5,7 +5,16 @@ from enum import StrEnum
 
 from flask_babel import lazy_gettext as _
 
-from portal.models import Connection, ConnectionAction, ConnectionStatus, Message, MessageStatus, StatusReason
+from portal.models import (
+    Connection,
+    ConnectionAction,
+    ConnectionStatus,
+    Message,
+    MessageKind,
+    MessageStatus,
+    StatusReason,
+)
+from portal.web import reasons
 
 
 class Tone(StrEnum):
@@ -85,7 +94,7 @@ BY_REASON = {
     StatusReason.CONNECTION_LOST: State(
         _("Connection lost"),
         _("Evolution lost its connection to WhatsApp; it normally comes back by itself."),
-        _("Check that the phone is on and online. If this stays, restart or connect again."),
+        _("Check that the phone is on and online. If this stays, restart, or disconnect and connect again."),
         Tone.WARNING,
     ),
     StatusReason.CONNECTION_ERROR: State(
@@ -109,13 +118,19 @@ BY_REASON = {
     StatusReason.EVOLUTION_KEY_REFUSED: State(
         _("Evolution refused the key"),
         _("The Evolution server answers, but does not accept this portal's key."),
-        _("Ask whoever runs the portal to correct EVOLUTION_API_KEY, then try again."),
+        _("Ask whoever runs the portal to correct the server's key, then try again."),
         Tone.BAD,
     ),
     StatusReason.EVOLUTION_NOT_LICENSED: State(
         _("Evolution is not licensed"),
         _("The Evolution server says that its licence is not active."),
         _("Ask whoever runs the server to activate the licence, then try again."),
+        Tone.BAD,
+    ),
+    StatusReason.EVOLUTION_FULL: State(
+        _("No Evolution server has room"),
+        _("Every Evolution server serves as many units as it may, so there is no code to show."),
+        _("Ask whoever runs the portal to add a server or raise a capacity, then try again."),
         Tone.BAD,
     ),
 }
@@ -140,6 +155,14 @@ BY_STATUS = {
     ),
 }
 
+# Evolution has given up: nothing comes back by itself any more.
+LOST_FOR_GOOD = State(
+    _("Connection lost"),
+    _("Evolution lost its connection to WhatsApp."),
+    _("Check that the phone is on and online, then connect it again with a new QR code."),
+    Tone.WARNING,
+)
+
 RUNGS = {
     MessageStatus.QUEUED: Rung("queued", _("Waiting to be sent")),
     MessageStatus.SENDING: Rung("sending", _("Being sent")),
@@ -154,16 +177,18 @@ RUNGS = {
     MessageStatus.CANCELLED: Rung("cancelled", _("Cancelled")),
     MessageStatus.RECEIVED: Rung("received", _("Received")),
 }
-ACCEPTED = Rung("accepted", _("Accepted by WhatsApp"))
-
-FAILURES = {
-    "not_on_whatsapp": _("This number is not on WhatsApp. Check it and send again."),
-    "expired": _("It waited too long for the unit to connect, so it was not sent any more."),
-    "invalid_request": _("Evolution refused the message as it is."),
-    "timed_out": _("WhatsApp did not answer in time, several times over."),
-    "not_connected": _("The number was not connected."),
+KINDS = {
+    MessageKind.IMAGE: _("Photo"),
+    MessageKind.AUDIO: _("Audio"),
+    MessageKind.VIDEO: _("Video"),
+    MessageKind.DOCUMENT: _("Document"),
+    MessageKind.STICKER: _("Sticker"),
+    MessageKind.LOCATION: _("Location"),
+    MessageKind.CONTACT_CARD: _("Contact"),
+    MessageKind.REACTION: _("Reaction"),
+    MessageKind.POLL: _("Poll"),
 }
-UNKNOWN_FAILURE = _("Evolution could not send it.")
+ACCEPTED = Rung("accepted", _("Accepted by WhatsApp"))
 
 
 def connection_state(connection: Connection) -> State:
@@ -174,13 +199,20 @@ def connection_state(connection: Connection) -> State:
     if connection.status == ConnectionStatus.CONNECTED:
         return BY_STATUS[ConnectionStatus.CONNECTED]
     reason = connection.status_reason
+    if connection.status == ConnectionStatus.DISCONNECTED and reason == StatusReason.CONNECTION_LOST:
+        return LOST_FOR_GOOD
     return BY_REASON[StatusReason(reason)] if reason else BY_STATUS[ConnectionStatus(connection.status)]
+
+
+def kind_words(kind: MessageKind) -> str:
+    """What stands for a message without a text."""
+    return str(KINDS.get(kind, _("Message")))
 
 
 def rung(message: Message) -> Rung:
     """How far the message came. `accepted` lies between handed over and delivered and has a time only."""
     if message.status == MessageStatus.FAILED:
-        return Rung("failed", _("Not sent"), FAILURES.get(message.error_code or "", UNKNOWN_FAILURE))
+        return Rung("failed", _("Not sent"), str(reasons.reason_of(message)))
     if message.status == MessageStatus.SENT and message.accepted_at is not None:
         return ACCEPTED
     return RUNGS[MessageStatus(message.status)]

@@ -3,6 +3,7 @@
 
 (() => {
   const root = document.documentElement;
+  root.dataset.scripted = "";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const setTheme = () => { root.dataset.bsTheme = dark.matches ? "dark" : "light"; };
   setTheme();
@@ -80,6 +81,9 @@
     if (swapped) announce(swapped.dataset.announce);
     const error = find("#composer-error");
     if (error) find("#composer-text").focus();
+    // Drawn anew, the composer has kept its file but not what stands around it.
+    const file = find("#composer-file");
+    if (file && event.detail.target.id === "composer") showFile(file);
   });
 
   window.setInterval(() => {
@@ -121,16 +125,77 @@
     event.preventDefault();
     event.target.form.requestSubmit();
   });
+  let sent = "";
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.matches("[data-composer]")) sent = event.detail.elt.querySelector("textarea").value;
+  });
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = event.detail.elt;
     if (!form.matches("[data-composer]") || !event.detail.successful || event.detail.xhr.status >= 400) return;
     const error = find("#composer-error");
     if (error) error.remove();
     const text = form.querySelector("textarea");
-    text.value = "";
+    // What was typed meanwhile is the next message.
+    if (text.value.startsWith(sent)) text.value = text.value.slice(sent.length);
     text.removeAttribute("aria-invalid");
+    dropFile(form);
     text.focus();
   });
+
+  // A file that is too large is refused here already, and not after minutes of uploading.
+  const showFile = (input) => {
+    const file = input.files[0];
+    const isTooLarge = Boolean(file) && file.size > Number(input.dataset.largest);
+    input.setCustomValidity(isTooLarge ? input.dataset.tooLarge : "");
+    const note = input.form.querySelector("[data-file-note]");
+    if (!note) {
+      input.reportValidity();
+      return;
+    }
+    note.hidden = !file;
+    note.classList.toggle("composer__file--bad", isTooLarge);
+    const name = file ? file.name : "";
+    note.querySelector("[data-file-name]").textContent = isTooLarge ? `${name}: ${input.dataset.tooLarge}` : name;
+  };
+  const dropFile = (form) => {
+    const input = form.querySelector("[data-file]");
+    input.value = "";
+    showFile(input);
+  };
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-file]")) return;
+    const error = find("#composer-error");
+    if (error) error.remove();
+    showFile(event.target);
+    const text = find("#composer-text");
+    if (text && event.target.files[0] && event.target.validity.valid) text.focus();
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-file-remove]");
+    if (!button) return;
+    dropFile(button.form);
+    button.form.querySelector("[data-file]").focus();
+  });
+  const progressOf = (event) => event.detail.elt.querySelector("[data-composer] > [data-progress]");
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const bar = progressOf(event);
+    if (!bar || !event.detail.elt.querySelector("[data-file]").files[0]) return;
+    bar.hidden = false;
+    // What is typed meanwhile would be cleared along with what was sent.
+    event.detail.elt.querySelector("textarea").readOnly = true;
+  });
+  document.addEventListener("htmx:xhr:progress", (event) => {
+    const bar = progressOf(event);
+    if (bar && event.detail.lengthComputable) bar.value = event.detail.loaded / event.detail.total;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const bar = progressOf(event);
+    if (!bar) return;
+    bar.hidden = true;
+    bar.removeAttribute("value");
+    event.detail.elt.querySelector("textarea").readOnly = false;
+  });
+
   // The short name follows the name until somebody writes one.
   const slug = (name) => name.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
     .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 60);
@@ -144,5 +209,11 @@
     }
   });
 
-  document.addEventListener("DOMContentLoaded", () => { toEnd(); showUnread(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    toEnd();
+    showUnread();
+    // Some browsers keep a chosen file when a page is loaded again.
+    const file = find("[data-file]");
+    if (file) showFile(file);
+  });
 })();

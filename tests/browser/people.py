@@ -59,7 +59,7 @@ class Visitors:
         return context
 
     def _note(self, message: ConsoleMessage, *, expects_error: bool) -> None:
-        is_expected = expects_error and "the server responded with a status of 404" in message.text
+        is_expected = expects_error and "the server responded with a status of 4" in message.text
         if message.type in ("error", "warning") and not is_expected:
             self._problems.append(f"{message.type} at {message.location['url']}: {message.text}")
 

@@ -69,6 +69,7 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     linked = link_unit(running, make_unit(page, "Loja da avenida comprida 10501"))
     waiting = make_unit(page, "Loja que espera 10502")
     conversation = talk(running, linked)
+    message = fail(running, linked)
     page.goto(f"{HOME}/units/{waiting}")
     page.locator("form[action$=scan-link] button").click()
     link = page.locator("#scan-url").input_value()
@@ -77,7 +78,7 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     ask_for_code(page)
     expect(qr_code(page)).to_be_visible()
     assert visitors.leave() == []
-    return list_sights(linked, waiting, conversation, link)
+    return list_sights(linked, waiting, conversation, message, link)
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -96,7 +97,7 @@ def test_no_page_keeps_anybody_out(sights: list[Sight], open_page: OpenPage, loo
     assert found == {}
 
 
-def list_sights(linked: str, waiting: str, conversation: str, link: str) -> list[Sight]:
+def list_sights(linked: str, waiting: str, conversation: str, message: str, link: str) -> list[Sight]:
     of_linked, of_waiting = f"{HOME}/units/{linked}", f"{HOME}/units/{waiting}"
     return [
         Sight("login", "/login", SOMEBODY),
@@ -104,7 +105,7 @@ def list_sights(linked: str, waiting: str, conversation: str, link: str) -> list
         Sight("new unit", f"{HOME}/new-unit"),
         Sight("unit", of_linked),
         Sight("unit waiting", of_waiting),
-        Sight("rename", f"{of_linked}/rename"),
+        Sight("settings", f"{of_linked}/settings"),
         Sight("archive", f"{of_linked}/archive"),
         Sight("connected", f"{of_linked}/connect"),
         Sight("QR code", f"{of_waiting}/connect"),
@@ -114,6 +115,8 @@ def list_sights(linked: str, waiting: str, conversation: str, link: str) -> list
         Sight("inbox of a unit", f"{HOME}/conversations?unit={linked}"),
         Sight("thread", f"{HOME}/conversations/{conversation}"),
         Sight("send", f"{of_linked}/send"),
+        Sight("not delivered", f"{HOME}/undelivered?bucket=failed"),
+        Sight("story", f"{HOME}/messages/{message}"),
         Sight("send held", f"{HOME}/units/norte/send"),
         Sight("scan link", link, SOMEBODY),
         Sight("scan link gone", "/scan/nothing", THE_LOST),
@@ -133,6 +136,14 @@ def talk(stack: Stack, unit: str) -> str:
     until(lambda: stack.rows.statuses([answer]).get(answer) == "read", "second tick")
     found = stack.rows.fetch("SELECT conversation_id FROM messages WHERE body = %s", answer)
     return str(found[0]["conversation_id"])
+
+
+def fail(stack: Stack, unit: str) -> str:
+    """Let the unit write to a number that is not on WhatsApp, and give the message's id."""
+    text = "Your order is ready. " + LONG_TEXT
+    message = stack.api.send(unit, phone="+5511950000008", text=text)
+    until(lambda: stack.rows.statuses([text]).get(text) == "failed", "failure")
+    return message
 
 
 def walk(

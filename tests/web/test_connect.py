@@ -40,6 +40,7 @@ S, R, A = ConnectionStatus, StatusReason, ConnectionAction
         (S.DISCONNECTED, R.EVOLUTION_UNREACHABLE, None, "Evolution cannot be reached", False),
         (S.DISCONNECTED, R.EVOLUTION_KEY_REFUSED, None, "Evolution refused the key", False),
         (S.DISCONNECTED, R.EVOLUTION_NOT_LICENSED, None, "Evolution is not licensed", False),
+        (S.DISCONNECTED, R.EVOLUTION_FULL, None, "No Evolution server has room", False),
         (S.DISCONNECTED, None, None, "Disconnected", False),
     ],
 )

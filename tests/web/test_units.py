@@ -10,6 +10,8 @@ from tests.factories import make_message, make_unit, make_user
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import poll
 
+SETTINGS = {"message_lifetime_h": "24", "receipt_wait_min": "10"}
+
 
 def test_list_shows_state_number_and_what_waits(
     admin: FlaskClient, acme: TenantScope, unit: Unit, conversation: Conversation
@@ -56,7 +58,7 @@ def test_wrong_short_name_is_explained_and_the_input_kept(admin: FlaskClient) ->
 
 
 def test_admin_renames_and_archives_a_unit(admin: FlaskClient, unit: Unit) -> None:
-    admin.post("/t/acme/units/centro/rename", data={"name": "Centro Velho"})
+    admin.post("/t/acme/units/centro/settings", data={"name": "Centro Velho", **SETTINGS})
     renamed = admin.get("/t/acme/units/centro").text
     confirm = admin.get("/t/acme/units/centro/archive")
     admin.post("/t/acme/units/centro/archive")
@@ -73,6 +75,17 @@ def test_connected_unit_is_not_archived(admin: FlaskClient, connected_unit: Unit
     assert "Disconnect the number of Jardins first" in answer.text
 
 
+def test_settings_that_are_no_numbers_are_explained_and_kept(admin: FlaskClient, unit: Unit) -> None:
+    wrong = {"name": "Centro", "message_lifetime_h": "a day", "receipt_wait_min": "9999"}
+
+    answer = admin.post("/t/acme/units/centro/settings", data=wrong)
+
+    assert answer.status_code == 422
+    assert 'value="a day"' in answer.text
+    assert "Give a whole number from 1 to 168." in answer.text
+    assert "Give a whole number from 1 to 1440." in answer.text
+
+
 def test_unit_page_updates_its_state_by_itself(admin: FlaskClient, acme: TenantScope, unit: Unit) -> None:
     page = admin.get("/t/acme/units/centro").text
     _set(acme, unit, ConnectionStatus.DISCONNECTED, StatusReason.NUMBER_BANNED)
@@ -82,7 +95,9 @@ def test_unit_page_updates_its_state_by_itself(admin: FlaskClient, acme: TenantS
     assert "WhatsApp blocked this number" in news.text
 
 
-@pytest.mark.parametrize("address", ["/t/acme/new-unit", "/t/acme/units/centro/rename", "/t/acme/units/centro/connect"])
+@pytest.mark.parametrize(
+    "address", ["/t/acme/new-unit", "/t/acme/units/centro/settings", "/t/acme/units/centro/connect"]
+)
 def test_agent_may_not_manage_or_connect(acme: TenantScope, unit: Unit, browser: OpenBrowser, address: str) -> None:
     agent = browser(make_user("leo@acme.test", role=Role.AGENT, unit_slugs=("centro",)))
 
@@ -120,3 +135,26 @@ def test_people_of_a_tenant_do_not_see_the_operators_page(admin: FlaskClient, vi
 def _set(scope: TenantScope, unit: Unit, status: ConnectionStatus, reason: StatusReason) -> None:
     with acting_for(scope), atomic():
         set_status(lock_connection(scope, unit.id), status, reason)
+
+
+@pytest.mark.parametrize("reason", [StatusReason.CONNECTION_LOST, StatusReason.RESTARTING])
+def test_number_that_reconnects_by_itself_is_not_offered_a_new_code(
+    admin: FlaskClient, acme: TenantScope, unit: Unit, reason: StatusReason
+) -> None:
+    _set(acme, unit, ConnectionStatus.CONNECTING, reason)
+
+    page, connect_page = admin.get("/t/acme/units/centro").text, admin.get("/t/acme/units/centro/connect").text
+
+    assert 'id="connect-centro"' not in admin.get("/t/acme/").text
+    assert 'id="act-connect"' not in page
+    assert [f'id="act-{what}"' in page for what in ("restart", "disconnect")] == [True, True]
+    assert [f'id="panel-{what}"' in connect_page for what in ("restart", "disconnect")] == [True, True]
+
+
+def test_number_that_is_lost_for_good_is_offered_a_new_code(admin: FlaskClient, acme: TenantScope, unit: Unit) -> None:
+    _set(acme, unit, ConnectionStatus.DISCONNECTED, StatusReason.CONNECTION_LOST)
+
+    page = admin.get("/t/acme/units/centro").text
+
+    assert 'id="act-connect"' in page
+    assert "connect it again with a new QR code" in page

@@ -91,7 +91,14 @@ def test_connect_answers_202_while_no_code_has_come(client: FlaskClient, acme: C
 
 @pytest.mark.parametrize("status", ["connecting", "disconnected"])
 @pytest.mark.parametrize(
-    "reason", ["evolution_unreachable", "evolution_key_refused", "evolution_not_licensed", "connection_error"]
+    "reason",
+    [
+        "evolution_unreachable",
+        "evolution_key_refused",
+        "evolution_not_licensed",
+        "evolution_full",
+        "connection_error",
+    ],
 )
 def test_connect_answers_503_when_evolution_is_away(
     client: FlaskClient, acme: Company, praia: str, meanwhile: Callable[..., None], status: str, reason: str

@@ -144,9 +144,12 @@ def test_message_is_shown_with_all_its_times_and_its_last_error(client: FlaskCli
         "readAt",
         "failedAt",
         "lastRetryAt",
+        "lastTriedAt",
     }
     assert datetime.fromisoformat(shown["failedAt"]).utcoffset() is not None
     assert shown["lastError"] == {"code": "refused", "message": "400"}
+    assert shown["errorCode"] == "refused"
+    assert "could not send it" in shown["error"]
 
 
 @pytest.mark.commits

@@ -38,8 +38,12 @@ def test_description_names_the_calls_that_exist(app: Flask, client: FlaskClient)
 def test_description_writes_names_as_the_calls_do(client: FlaskClient) -> None:
     schemas = call(client, "GET", "/openapi.json").json["components"]["schemas"]
 
-    assert set(schemas["SendFromUnitBody"]["properties"]) == {"phone", "message", "clientMessageId", "unitId"}
-    assert set(schemas["SendFromUnitBody"]["required"]) == {"phone", "message"}
+    body = schemas["SendFromUnitBody"]
+    assert set(body["properties"]) == {"phone", "message", "media", "clientMessageId", "unitId"}
+    assert set(body["required"]) == {"phone"}
+    assert set(schemas["MediaBody"]["required"]) == {"fileName", "content"}
+    assert schemas["MediaBody"]["properties"]["content"]["format"] == "byte"
+    assert set(schemas["MediaAnswer"]["properties"]) == {"fileName", "mimeType", "size"}
     assert schemas["ErrorBody"]["required"] == ["code", "message"]
 
 

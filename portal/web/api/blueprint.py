@@ -1,12 +1,13 @@
 """A blueprint whose calls say everything at once: who may call, what goes in, and what comes out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request, Response
 from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow.exceptions import SCHEMA
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
@@ -19,7 +20,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Twice what integrators are promised, so that two clocks' minutes never cut into the promise.
 LIMIT = "1200/minute"
 # What services call by another name than the calls do.
-FIELD_NAMES = {"text": "message", "pairing_number": "pairingNumber"}
+FIELD_NAMES = {"text": "message", "file": "media", "pairing_number": "pairingNumber"}
 
 
 class JsonParser(FlaskParser):
@@ -51,7 +52,7 @@ class JsonParser(FlaskParser):
         error_headers: Mapping[str, str] | None,
     ) -> NoReturn:
         by_location: dict[str, dict[str, object]] = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise Invalid({name: _sentence(said) for fields in by_location.values() for name, said in fields.items()})
+        raise Invalid({name: said for fields in by_location.values() for name, said in _named(fields)})
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]
@@ -108,10 +109,16 @@ def _invalid(error: Invalid) -> Response:
     return refusal(422, error.code, error.message, details=details)
 
 
+def _named(fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Each field and what is said about it; one in another is named `media.content`."""
+    for name, said in fields.items():
+        if not isinstance(said, Mapping) or SCHEMA in said:
+            yield name, _sentence(said)
+        else:
+            yield from ((f"{name}.{inner}", sentence) for inner, sentence in _named(said))
+
+
 def _sentence(said: object) -> str:
-    """The first thing that is said about a field, however deep."""
-    if isinstance(said, Mapping):
-        return _sentence(next(iter(said.values()), ""))
-    if isinstance(said, list):
-        return _sentence(said[0] if said else "")
-    return str(said)
+    """The first thing that is said about a field, or about all that is in it."""
+    said = said[SCHEMA] if isinstance(said, Mapping) else said
+    return str(next(iter(said), "")) if isinstance(said, list) else str(said)

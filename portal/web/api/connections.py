@@ -148,6 +148,7 @@ def _refuse_when_it_failed(connection: Connection) -> None:
         StatusReason.EVOLUTION_UNREACHABLE: _("The Evolution server does not answer. Try again in a minute."),
         StatusReason.EVOLUTION_KEY_REFUSED: _("The Evolution server refuses our key. An operator has to correct it."),
         StatusReason.EVOLUTION_NOT_LICENSED: _("The Evolution server has no licence. An operator has to activate it."),
+        StatusReason.EVOLUTION_FULL: _("No Evolution server has room. An operator has to add one or raise a capacity."),
     }
     reason = connection.status_reason
     if reason is not None and reason in sentences:

@@ -7,10 +7,11 @@ from flask import g
 
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
+from portal.queries import media as files
 from portal.queries.conversations import ConversationRow, Position
 from portal.web.access import requires
 from portal.web.api.blueprint import ApiBlueprint
-from portal.web.api.schemas import ConversationPage, MessagePage, PageQuery
+from portal.web.api.schemas import ConversationPage, MessagePage, MessageWithMedia, PageQuery
 
 bp = ApiBlueprint("conversations", description="Conversations")
 READ = requires(Permission.READ_MESSAGES)
@@ -30,7 +31,9 @@ def list_messages(query: dict[str, Any], conversation_id: UUID) -> dict[str, Any
     inbox.get_conversation(g.scope, conversation_id)
     messages = inbox.list_messages(g.scope, conversation_id, before=query["cursor"], limit=limit + 1)
     last = messages[limit - 1] if len(messages) > limit else None
-    return {"items": messages[:limit], "next": Position(last.occurred_at, last.id) if last else None}
+    media = files.list_media(g.scope, messages[:limit])
+    items = [MessageWithMedia(message, media.get(message.id)) for message in messages[:limit]]
+    return {"items": items, "next": Position(last.occurred_at, last.id) if last else None}
 
 
 def _position(row: ConversationRow) -> Position:

@@ -35,6 +35,22 @@ class PlainText(fields.String):
         return text
 
 
+class Base64(fields.Field[bytes]):
+    """Bytes in bare base64."""
+
+    default_error_messages = {
+        "required": lazy_gettext("This field is missing."),
+        "null": lazy_gettext("This field is missing."),
+        "base64": lazy_gettext("Give this in base64, in one line and without a data: address."),
+    }
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bytes:
+        try:
+            return base64.b64decode(value, validate=True)
+        except (TypeError, ValueError) as e:
+            raise self.make_error("base64") from e
+
+
 class Instant(fields.DateTime):
     """An instant in ISO 8601, in UTC."""
 

@@ -13,13 +13,16 @@ from portal.errors import Invalid
 from portal.models import Message, MessageSource, MessageStatus
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
+from portal.queries import media as files
 from portal.queries import units
 from portal.services import conversations
 from portal.services.conversations import Queued
+from portal.services.media import Upload
 from portal.web.access import requires
 from portal.web.api.blueprint import ApiBlueprint
-from portal.web.api.schemas import MessageAnswer, SendAnswer, SendBody, SendFromUnitBody
+from portal.web.api.schemas import MessageAnswer, MessageWithMedia, SendAnswer, SendBody, SendFromUnitBody
 from portal.web.api.waiting import LONGEST_WAIT_S, WaitingRoom
+from portal.web.uploads import LARGEST_BODY
 
 bp = ApiBlueprint("messages", description="Messages")
 waiting_for_sending = WaitingRoom(seats=3)
@@ -45,6 +48,11 @@ class Sending:
     @property
     def held(self) -> bool:
         return self.is_held and self.message.status == MessageStatus.QUEUED
+
+
+@bp.before_request  # type: ignore[untyped-decorator]
+def allow_files() -> None:
+    request.max_content_length = LARGEST_BODY
 
 
 @bp.call(
@@ -74,8 +82,9 @@ def send_from_unit(body: dict[str, Any]) -> tuple[Sending, int]:
 
 
 @bp.call("GET", "/messages/<uuid:message_id>", access=requires(Permission.READ_MESSAGES), answer=MessageAnswer)
-def show(message_id: UUID) -> Message:
-    return inbox.get_message(g.scope, message_id)
+def show(message_id: UUID) -> MessageWithMedia:
+    message = inbox.get_message(g.scope, message_id)
+    return MessageWithMedia(message, files.list_media(g.scope, [message]).get(message.id))
 
 
 def _send(unit_id: UUID, body: dict[str, Any]) -> tuple[Sending, int]:
@@ -83,7 +92,8 @@ def _send(unit_id: UUID, body: dict[str, Any]) -> tuple[Sending, int]:
         g.scope,
         unit_id,
         phone=body["phone"],
-        text=body["message"],
+        text=body["message"] or "",
+        upload=Upload(body["media"]["file_name"], body["media"]["content"]) if body["media"] else None,
         client_message_id=body["client_message_id"],
         source=MessageSource.API,
     )

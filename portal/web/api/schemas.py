@@ -1,20 +1,25 @@
 """What the calls take and what they answer. The OpenAPI description is made from these."""
 
+from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from flask_babel import lazy_gettext
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from portal import phone
-from portal.models import Message, MessageStatus
+from portal.models import Media, Message, MessageStatus
 from portal.permissions import Role
 from portal.queries.conversations import PAGE
 from portal.services.operators import VisibleUnit
 from portal.web.access import current_account
-from portal.web.api.fields import CamelSchema, Cursor, Instant, PlainText
+from portal.web.api.fields import Base64, CamelSchema, Cursor, Instant, PlainText
+from portal.web.reasons import error_words
 
 LARGEST_PAGE = 100
 PROVIDERS = ("evolution",)
+ERROR_WORDS = {"type": "string", "nullable": True, "description": "What went wrong and what to do, for people."}
+INSTANT = {"type": "string", "format": "date-time", "nullable": True}
 LAST_ERROR = {"type": "object", "nullable": True, "description": "A code, and what Evolution said."}
 
 
@@ -112,10 +117,26 @@ class DoneAnswer(CamelSchema):
     success = fields.Boolean(dump_default=True)
 
 
+class MediaBody(CamelSchema):
+    file_name = PlainText(required=True)
+    content = Base64(
+        required=True,
+        metadata={"type": "string", "format": "byte", "description": "The file in base64, 16 MiB at most."},
+    )
+
+
 class SendBody(CamelSchema):
     phone = PlainText(required=True)
-    message = PlainText(required=True)
+    message = PlainText(
+        load_default=None, metadata={"description": "The text; with a file, the caption, which may be left out."}
+    )
+    media = fields.Nested(MediaBody, load_default=None, allow_none=True)
     client_message_id = PlainText(load_default=None, allow_none=True)
+
+    @validates_schema
+    def needs_text_or_file(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["message"] is None and data["media"] is None:
+            raise ValidationError(lazy_gettext("This field is missing."), "message")
 
 
 class SendFromUnitBody(SendBody):
@@ -142,6 +163,20 @@ class SendAnswer(CamelSchema):
     deduplicated = fields.Boolean(attribute="is_repeat")
 
 
+class MediaAnswer(CamelSchema):
+    file_name = fields.String()
+    mime_type = fields.String()
+    size = fields.Integer(metadata={"description": "Bytes."})
+
+
+@dataclass(frozen=True)
+class MessageWithMedia:
+    """What MessageAnswer shows: the message, and the file that it carries."""
+
+    message: Message
+    media: Media | None
+
+
 class MessageAnswer(CamelSchema):
     id = fields.UUID()
     unit_id = fields.UUID()
@@ -149,11 +184,15 @@ class MessageAnswer(CamelSchema):
     client_message_id = fields.String(allow_none=True)
     external_id = fields.String(allow_none=True)
     status = fields.String()
-    attempts = fields.Function(lambda message: count_attempts(message), metadata={"type": "integer"})
-    last_error = fields.Function(lambda message: _last_error(message), metadata=LAST_ERROR)
+    attempts = fields.Function(lambda shown: count_attempts(shown.message), metadata={"type": "integer"})
+    last_error = fields.Function(lambda shown: _last_error(shown.message), metadata=LAST_ERROR)
+    error_code = fields.String(allow_none=True)
+    error = fields.Function(lambda shown: error_words(shown.message), metadata=ERROR_WORDS)
+    last_tried_at = fields.Function(lambda shown: _last_tried_at(shown.message), metadata=INSTANT)
     direction = fields.String()
     kind = fields.String()
     body = fields.String()
+    media = fields.Nested(MediaAnswer, allow_none=True)
     occurred_at = Instant()
     created_at = Instant()
     sending_at = Instant(allow_none=True)
@@ -163,6 +202,9 @@ class MessageAnswer(CamelSchema):
     read_at = Instant(allow_none=True)
     failed_at = Instant(allow_none=True)
     last_retry_at = Instant(allow_none=True)
+
+    def get_attribute(self, obj: MessageWithMedia, attr: str, default: Any) -> Any:
+        return obj.media if attr == "media" else getattr(obj.message, attr)
 
 
 class ConversationAnswer(CamelSchema):
@@ -175,6 +217,7 @@ class ConversationAnswer(CamelSchema):
     last_message_at = Instant(attribute="conversation.last_message_at")
     last_message_preview = fields.String(attribute="conversation.last_message_preview", allow_none=True)
     last_message_direction = fields.String(attribute="conversation.last_message_direction", allow_none=True)
+    last_message_kind = fields.String(attribute="conversation.last_message_kind", allow_none=True)
 
 
 class PageQuery(CamelSchema):
@@ -201,6 +244,11 @@ def count_attempts(message: Message) -> int:
     is_counted = message.status == MessageStatus.FAILED and message.sent_at is None
     is_tried = message.sending_at is not None and message.status != MessageStatus.QUEUED
     return message.retry_count + int(is_tried and not is_counted)
+
+
+def _last_tried_at(message: Message) -> str | None:
+    tries = [at for at in (message.sending_at, message.last_retry_at) if at is not None]
+    return max(tries).astimezone(UTC).isoformat() if tries else None
 
 
 def _last_error(message: Message) -> Any:

@@ -1,0 +1,18 @@
+"""Instants as people say them: the time alone for today, with its day for any other."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from flask_babel import get_locale
+
+from portal.clock import now
+
+
+def moment(at: datetime, zone: str) -> str:
+    """`14:02`, or `03/05/2026 14:02`, by the clock of that zone."""
+    local, today = at.astimezone(ZoneInfo(zone)), now().astimezone(ZoneInfo(zone)).date()
+    time = str(format_time(local, "short", tzinfo=ZoneInfo(zone), locale=get_locale()))
+    if local.date() == today:
+        return time
+    return f"{format_date(local.date(), 'short', locale=get_locale())} {time}"

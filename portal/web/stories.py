@@ -1,0 +1,147 @@
+"""One message: its story on a page of its own, and what a person decides about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, flash, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _
+
+from portal.models import Direction, Message, MessageSource, MessageStatus
+from portal.permissions import Permission, Role
+from portal.queries import conversations as inbox
+from portal.queries import stories as queries
+from portal.queries.stories import Story
+from portal.services import undelivered
+from portal.services.undelivered import Decision
+from portal.web import decisions, reasons, words
+from portal.web.access import current_account, requires
+from portal.web.auth import safe_path
+from portal.web.moments import moment
+from portal.web.render import render_news, wants_part
+
+bp = Blueprint("stories", __name__, url_prefix="/messages/<uuid:message_id>")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a message's way: an icon's name, the words, when, and more about it."""
+
+    icon: str
+    label: str
+    at: datetime | None = None
+    details: tuple[str, ...] = ()
+
+
+@bp.get("")
+@requires(Permission.READ_MESSAGES)
+def show(message_id: UUID) -> ResponseReturnValue:
+    story = queries.get_story(g.scope, message_id)
+    g.time_zone = story.unit.time_zone
+    steps = tell(story)
+    return render_news(
+        "messages/show.html",
+        fragment="messages/_story.html",
+        news=(steps, story.bucket),
+        story=story,
+        steps=steps,
+        choices=decisions.choices_in(story.bucket, g.scope),
+        is_final=story.message.status not in (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT),
+    )
+
+
+@bp.post("/<any(try_again, send_again, arrived, set_aside):decision>")
+@requires(Permission.SEND)
+def decide(message_id: UUID, decision: str) -> ResponseReturnValue:
+    message = inbox.get_message(g.scope, message_id)
+    decided = undelivered.decide(g.scope, Decision(decision), [message.id])
+    # A part of a page shows what came of it by itself.
+    if not wants_part():
+        flash(decisions.result_words(Decision(decision), decided))
+    story = url_for(".show", message_id=message_id)
+    return redirect(safe_path(request.form.get("next")) or story, code=303)
+
+
+def tell(story: Story) -> list[Step]:
+    """The message's way, first things first; what is to come is left out."""
+    if story.message.direction == Direction.INBOUND:
+        return [Step("received", str(_("Received")), story.message.occurred_at)]
+    return [*_written(story), *_handed_over(story), *_ended(story), *_sent_again(story)]
+
+
+def _written(story: Story) -> list[Step]:
+    message = story.message
+    if message.source == MessageSource.PHONE:
+        return [Step("queued", str(_("Written on the phone")), message.occurred_at)]
+    if message.source == MessageSource.API:
+        by = _("Came by API, as %(author)s", author=story.author) if story.author else _("Came by API")
+    else:
+        by = _("Written by %(author)s", author=story.author) if story.author else _("Written")
+    notes = (decisions.second_words(),) if story.first else ()
+    return [Step("queued", str(by), message.created_at, notes), *_waiting(story), *_tries(message)]
+
+
+def _waiting(story: Story) -> list[Step]:
+    if story.waiting is None:
+        return []
+    details = reasons.waiting_words(story.waiting, story.unit.time_zone)
+    expires_at = story.message.expires_at
+    if expires_at is not None:
+        until = moment(expires_at, story.unit.time_zone)
+        details.append(str(_("If it cannot leave until %(time)s, it is not sent any more.", time=until)))
+    return [Step("clock", str(words.RUNGS[MessageStatus.QUEUED].label), None, tuple(details))]
+
+
+def _tries(message: Message) -> list[Step]:
+    """What went wrong on the way: a message that failed or is in doubt says it at its end instead."""
+    steps = []
+    if message.retry_count:
+        told = _("Tried %(number)s times without success", number=message.retry_count)
+        error = reasons.error_words(message) if message.status == MessageStatus.QUEUED else None
+        steps.append(Step("warning", str(told), message.last_retry_at, (error,) if error else ()))
+    if message.sending_at is not None and message.status != MessageStatus.QUEUED:
+        steps.append(Step("sending", str(_("Handing over to the WhatsApp server")), message.sending_at))
+    return steps
+
+
+def _handed_over(story: Story) -> list[Step]:
+    message = story.message
+    rungs = (
+        ("sent", _("Handed over"), message.sent_at),
+        ("accepted", words.ACCEPTED.label, message.accepted_at),
+        ("delivered", words.RUNGS[MessageStatus.DELIVERED].label, message.delivered_at),
+        ("read", words.RUNGS[MessageStatus.READ].label, message.read_at),
+    )
+    steps = [Step(icon, str(label), at) for icon, label, at in rungs if at is not None]
+    if story.bucket == "no_receipt":
+        steps.append(Step("unconfirmed", str(_("No receipt")), None, (str(reasons.NO_RECEIPT),)))
+    return steps
+
+
+def _ended(story: Story) -> list[Step]:
+    message = story.message
+    rung = words.rung(message)
+    if message.status in (MessageStatus.FAILED, MessageStatus.UNCONFIRMED):
+        at = message.failed_at if message.status == MessageStatus.FAILED else None
+        return [Step(rung.name, str(rung.label), at, (str(reasons.reason_of(message)), *_said_by_evolution(message)))]
+    if message.status == MessageStatus.CANCELLED:
+        return [Step(rung.name, str(rung.label))]
+    return []
+
+
+def _said_by_evolution(message: Message) -> tuple[str, ...]:
+    """Evolution's own words, without its secrets: for those who run the unit."""
+    if message.error_details is None or current_account().role is Role.AGENT:
+        return ()
+    return (str(_("Evolution said: %(words)s", words=message.error_details)),)
+
+
+def _sent_again(story: Story) -> list[Step]:
+    message = story.message
+    if story.second is not None:
+        return [Step("queued", decisions.resent_words(story.second, story.unit.time_zone))]
+    if message.handled_at is None:
+        return []
+    told = _("A person noted that it arrived") if message.status == MessageStatus.SENT else _("Set aside by a person")
+    return [Step("calm", str(told), message.handled_at)]
