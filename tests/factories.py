@@ -17,6 +17,7 @@ from portal.models import (
     Conversation,
     Direction,
     EarlyReceipt,
+    EvolutionServer,
     Message,
     MessageKind,
     MessageStatus,
@@ -28,12 +29,16 @@ from portal.models import (
 )
 from portal.permissions import Role
 from portal.secrets import fingerprint
-from portal.services import accounts, connections, conversations, units
+from portal.services import accounts, connections, conversations, media, servers, units
+from portal.services.audit import Actor
 from portal.services.connections import lock_connection, set_status
+from portal.services.media import Upload
 from portal.tenancy import TenantScope, across_tenants, acting_for
+from tests.files import PDF
 
 PASSWORD = "correct horse battery"
 SECRET = "a-webhook-secret-of-tests"
+SERVER_KEY = "a-key-of-one-more-server"
 
 
 def make_tenant(slug: str = "acme") -> TenantScope:
@@ -57,14 +62,19 @@ def make_user(
 
 
 def make_connected_unit(
-    scope: TenantScope, slug: str = "centro", *, phone: str = "5511999990001", instance_name: str | None = None
+    scope: TenantScope,
+    slug: str = "centro",
+    *,
+    phone: str = "5511999990001",
+    instance_name: str | None = None,
+    server_id: UUID | None = None,
 ) -> Unit:
-    """A unit whose number is linked, under the webhook secret `SECRET`, on the default Evolution server."""
-    from portal.outbox import servers
+    """A unit whose number is linked, under the webhook secret `SECRET`, on the default Evolution server or that one."""
+    from portal.outbox.servers import default_server_id, sync_default
 
     unit = make_unit(scope, slug)
-    servers.sync_default()
-    server_id = servers.default_server_id()
+    sync_default()
+    server_id = server_id or default_server_id()
     with acting_for(scope), atomic():
         connection = lock_connection(scope, unit.id)
         connection.instance_name = instance_name or f"unit_{uuid4()}"
@@ -75,6 +85,24 @@ def make_connected_unit(
         connection.phone, connection.profile_name = phone, "Loja"
         set_status(connection, ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
     return unit
+
+
+def make_server(
+    name: str = "second",
+    *,
+    url: str | None = None,
+    key: str = SERVER_KEY,
+    capacity: int = 60,
+    accepts_units: bool = True,
+) -> EvolutionServer:
+    return servers.add_server(
+        name=name,
+        url=url or f"https://{name}.evolution.test",
+        api_key=key,
+        capacity=capacity,
+        accepts_units=accepts_units,
+        by=Actor(None),
+    )
 
 
 def make_conversation(
@@ -91,6 +119,7 @@ def make_message(
     conversation: Conversation,
     *,
     body: str = "Bom dia",
+    kind: MessageKind = MessageKind.TEXT,
     direction: Direction = Direction.INBOUND,
     status: MessageStatus | None = None,
     at: datetime | None = None,
@@ -105,7 +134,7 @@ def make_message(
                 unit_id=conversation.unit_id,
                 conversation_id=conversation.id,
                 direction=direction,
-                kind=MessageKind.TEXT,
+                kind=kind,
                 body=body,
                 status=status or (MessageStatus.RECEIVED if is_inbound else MessageStatus.SENT),
                 occurred_at=at,
@@ -113,10 +142,14 @@ def make_message(
                 **columns,
             )
         )
-        conversations.note_last_message(
-            scope, conversation.id, body=body, at=at, direction=direction, unread=int(is_inbound)
-        )
+        conversations.note_last_message(scope, conversation.id, kind=kind, body=body, at=at, direction=direction)
     return message
+
+
+def make_media(scope: TenantScope, *, name: str = "boleto.pdf", content: bytes = PDF) -> UUID:
+    """A stored file that no message carries yet."""
+    with acting_for(scope), atomic():
+        return media.store(scope, media.check(Upload(name, content)))
 
 
 def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
@@ -128,7 +161,10 @@ def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
 
 @dataclass(frozen=True)
 class Company:
-    """A tenant with a row in every table: a connected unit, its people, a token of the admin, a thread, a scan link."""
+    """A tenant with a row in every table: a connected unit, its people, a token of the admin, a thread, a scan link.
+
+    The message in the thread carries a file.
+    """
 
     slug: str
     scope: TenantScope
@@ -156,7 +192,7 @@ def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
         admin=admin,
         agent=_make_person(f"agent@{slug}.test", scope, Role.AGENT, unit),
         conversation=conversation,
-        message=make_message(scope, conversation),
+        message=make_message(scope, conversation, kind=MessageKind.DOCUMENT, media_id=make_media(scope)),
         scan_token=scan_token,
         token=make_token(admin),
     )

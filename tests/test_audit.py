@@ -18,6 +18,7 @@ from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import Company, connection_of, make_company, make_unit
 
 NUMBER = "5511988887777"
+AS_BEFORE = {"message_lifetime_h": 24, "receipt_wait_min": 10}
 Act = Callable[[TenantScope, UUID], object]
 ON_A_CONNECTED_UNIT: dict[str, Act] = {
     "connection.disconnect": connections.request_disconnect,
@@ -25,7 +26,7 @@ ON_A_CONNECTED_UNIT: dict[str, Act] = {
     "connection.delete": connections.request_delete,
     "scan_link.created": connections.create_scan_link,
     "scan_link.revoked": connections.end_scan_link,
-    "unit.renamed": lambda scope, unit_id: units.rename_unit(scope, unit_id, name="Novo"),
+    "unit.changed": lambda scope, unit_id: units.change_unit(scope, unit_id, name="Novo", **AS_BEFORE),
 }
 ON_AN_EMPTY_UNIT: dict[str, Act] = {
     "connection.connect": lambda scope, unit_id: connections.request_connect(scope, unit_id, pairing_number=NUMBER),
@@ -34,9 +35,9 @@ ON_AN_EMPTY_UNIT: dict[str, Act] = {
 REFUSED: dict[str, tuple[Act, type[DomainError]]] = {
     "connect": (connections.request_connect, Conflict),
     "archive": (units.archive_unit, Conflict),
-    "rename": (lambda scope, unit_id: units.rename_unit(scope, unit_id, name=""), Invalid),
+    "change": (lambda scope, unit_id: units.change_unit(scope, unit_id, name="", **AS_BEFORE), Invalid),
     "create": (lambda scope, _: units.create_unit(scope, name="Again", slug="centro"), Invalid),
-    "unknown unit": (lambda scope, _: units.rename_unit(scope, scope.tenant_id, name="Novo"), NotFound),
+    "unknown unit": (lambda scope, _: units.change_unit(scope, scope.tenant_id, name="Novo", **AS_BEFORE), NotFound),
 }
 
 
@@ -104,7 +105,7 @@ def test_new_unit_leaves_one_row_that_says_what_it_is(by_admin: TenantScope) -> 
 
 def test_change_of_a_name_shows_both(acme: Company, by_admin: TenantScope) -> None:
     with acting_for(by_admin):
-        units.rename_unit(by_admin, acme.unit.id, name="Novo")
+        units.change_unit(by_admin, acme.unit.id, name="Novo", **AS_BEFORE)
 
     (event,) = log_of(by_admin)
     assert (event.before, event.after) == ({"name": "Centro"}, {"name": "Novo"})

@@ -121,3 +121,8 @@ def test_shown_settings_hold_no_secret() -> None:
     shown = repr(config)
 
     assert not [secret for secret in ("k" * 32, "e" * 16, "n" * 32, "password") if secret in shown]
+
+
+def test_a_key_that_no_header_can_carry_is_refused() -> None:
+    with pytest.raises(ConfigError, match="plain ASCII"):
+        Config.load({**GOOD, "EVOLUTION_API_KEY": "chave-com-acentuação-bem-longa"})

@@ -1,4 +1,4 @@
-"""Units: make, rename, archive."""
+"""Units: make, change, archive."""
 
 import pytest
 
@@ -9,6 +9,8 @@ from portal.queries import units as queries
 from portal.services import units
 from portal.tenancy import acting_for
 from tests.factories import Company, connection_of, make_company, make_connected_unit, make_unit
+
+AS_BEFORE = {"message_lifetime_h": 24, "receipt_wait_min": 10}
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_two_tenants_may_use_one_slug(acme: Company, rival: Company) -> None:
 
 def test_unit_gets_another_name_and_keeps_its_slug(acme: Company) -> None:
     with acting_for(acme.scope):
-        units.rename_unit(acme.scope, acme.unit.id, name=" Centro Novo ")
+        units.change_unit(acme.scope, acme.unit.id, name=" Centro Novo ", **AS_BEFORE)
         unit = queries.get_unit(acme.scope, "centro")
 
     assert unit.name == "Centro Novo"
@@ -86,9 +88,39 @@ def test_unit_gets_another_name_and_keeps_its_slug(acme: Company) -> None:
 def test_unit_keeps_its_name_when_the_new_one_is_none(acme: Company, name: str) -> None:
     with acting_for(acme.scope):
         with pytest.raises(Invalid):
-            units.rename_unit(acme.scope, acme.unit.id, name=name)
+            units.change_unit(acme.scope, acme.unit.id, name=name, **AS_BEFORE)
 
         assert queries.get_unit(acme.scope, "centro").name == "Centro"
+
+
+def test_unit_gets_other_settings(acme: Company) -> None:
+    with acting_for(acme.scope):
+        units.change_unit(acme.scope, acme.unit.id, name="Centro", message_lifetime_h=168, receipt_wait_min=1440)
+        unit = queries.get_unit(acme.scope, "centro")
+
+    assert (unit.message_lifetime_h, unit.receipt_wait_min) == (168, 1440)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"message_lifetime_h": 0}, "message_lifetime_h"),
+        ({"message_lifetime_h": 169}, "message_lifetime_h"),
+        ({"message_lifetime_h": None}, "message_lifetime_h"),
+        ({"receipt_wait_min": 0}, "receipt_wait_min"),
+        ({"receipt_wait_min": 1441}, "receipt_wait_min"),
+        ({"receipt_wait_min": None}, "receipt_wait_min"),
+    ],
+)
+def test_settings_out_of_bounds_change_nothing(acme: Company, changes: dict[str, int | None], field: str) -> None:
+    settings: dict[str, int | None] = {**AS_BEFORE, **changes}
+    with acting_for(acme.scope):
+        with pytest.raises(Invalid) as refused:
+            units.change_unit(acme.scope, acme.unit.id, name="Novo", **settings)
+        unit = queries.get_unit(acme.scope, "centro")
+
+    assert list(refused.value.fields) == [field]
+    assert (unit.name, unit.message_lifetime_h, unit.receipt_wait_min) == ("Centro", 24, 10)
 
 
 def test_connected_unit_is_not_archived(acme: Company) -> None:
@@ -109,10 +141,10 @@ def test_archived_unit_leaves_the_list_and_keeps_its_rows(acme: Company) -> None
         assert acme.scope.get(Unit, unit.id).archived_at is not None
 
 
-@pytest.mark.parametrize("act", ["rename", "archive"])
+@pytest.mark.parametrize("act", ["change", "archive"])
 def test_unit_of_another_tenant_is_not_there(acme: Company, rival: Company, act: str) -> None:
     change = {
-        "rename": lambda: units.rename_unit(acme.scope, rival.unit.id, name="Taken"),
+        "change": lambda: units.change_unit(acme.scope, rival.unit.id, name="Taken", **AS_BEFORE),
         "archive": lambda: units.archive_unit(acme.scope, rival.unit.id),
     }
 

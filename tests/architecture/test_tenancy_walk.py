@@ -14,15 +14,24 @@ from tests.architecture.walk import (
     caller,
     everything,
     methods,
+    of_the_operator,
     walk,
     walked,
 )
-from tests.factories import Company, make_company, make_connected_unit, make_conversation, make_message, make_user
+from tests.factories import (
+    Company,
+    make_company,
+    make_connected_unit,
+    make_conversation,
+    make_media,
+    make_message,
+    make_user,
+)
 
 # Calls of a tenant's people whose address names no row: those that name one in the body, and lists of one's own.
 NAMES_A_UNIT_IN_THE_BODY = {"api_messages.send"}
 LISTS_OF_ONES_OWN = {"api_units.list_units"}
-OF_THE_OPERATOR = {"operator.index"}
+OF_THE_OPERATOR = {"operator.index", "operator.servers.index", "operator.servers.new", "operator.servers.create"}
 ABOUT_MESSAGES = {Permission.READ_MESSAGES, Permission.SEND}
 
 
@@ -51,7 +60,7 @@ def other_unit(acme: Company) -> Company:
             **vars(acme),
             "unit": unit,
             "conversation": conversation,
-            "message": make_message(acme.scope, conversation),
+            "message": make_message(acme.scope, conversation, media_id=make_media(acme.scope)),
         }
     )
 
@@ -131,11 +140,24 @@ def test_ones_own_list_holds_nothing_of_another_tenant(app: Flask, acme: Company
     assert [answer for answer in answers if str(rival.unit.id) in answer] == []
 
 
-def test_operators_addresses_refuse_a_tenants_admin(app: Flask, acme: Company) -> None:
-    who = caller(app, acme.admin)
-    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint in OF_THE_OPERATOR]
+@pytest.mark.parametrize("role", ["admin", "agent"])
+def test_operators_addresses_refuse_a_tenants_people(app: Flask, acme: Company, role: str) -> None:
+    who, before = caller(app, getattr(acme, role)), everything()
 
-    assert set(walk(app, who, rules, acme).values()) == {403}
+    answers = walk(app, who, of_the_operator(app), acme)
+
+    assert set(answers.values()) == {403}
+    assert len(answers) > 15
+    assert everything() == before
+
+
+def test_operators_addresses_send_a_stranger_to_the_sign_in(app: Flask, acme: Company) -> None:
+    nobody, before = Caller(app.test_client(), ""), everything()
+
+    answers = walk(app, nobody, of_the_operator(app), acme)
+
+    assert {call: status for call, status in answers.items() if status not in (302, 401)} == {}
+    assert everything() == before
 
 
 def test_agent_finds_nothing_of_a_unit_they_do_not_answer_in(app: Flask, acme: Company, other_unit: Company) -> None:

@@ -12,6 +12,8 @@ from werkzeug.test import TestResponse
 
 from portal.db import Base, db
 from portal.models import User
+from portal.outbox.servers import default_server_id
+from portal.permissions import Permission
 from tests.factories import Company, make_token
 
 # What stands in an address and names a tenant's row. A new one needs a sample here, or the walk fails.
@@ -21,10 +23,12 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "unit_id": lambda company: str(company.unit.id),
     "conversation_id": lambda company: str(company.conversation.id),
     "message_id": lambda company: str(company.message.id),
+    "server_id": lambda company: str(default_server_id()),
 }
 # What stands in an address and names no row, or is a secret that only its holder knows.
 OTHER_ARGUMENTS = {
     "step": "disconnect",
+    "decision": "set_aside",
     "token": "forged",
     "provider": "evolution",
     "secret": "guessed",
@@ -67,8 +71,13 @@ def access_of(app: Flask, rule: Rule) -> Any:
 
 
 def walked(app: Flask) -> list[Rule]:
-    """The rules that name a tenant's row."""
-    return [rule for rule in app.url_map.iter_rules() if rule.arguments & set(SAMPLES)]
+    """The rules that name a tenant's row, but for the operator's, who sees every tenant's."""
+    named = [rule for rule in app.url_map.iter_rules() if rule.arguments & set(SAMPLES)]
+    return [rule for rule in named if access_of(app, rule) != Permission.OPERATE]
+
+
+def of_the_operator(app: Flask) -> list[Rule]:
+    return [rule for rule in app.url_map.iter_rules() if access_of(app, rule) == Permission.OPERATE]
 
 
 def address(app: Flask, rule: Rule, company: Company, **changes: str) -> str:

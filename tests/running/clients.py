@@ -1,11 +1,14 @@
 """The ways into a running portal from outside: its JSON API, the simulator's own API, and the rows themselves."""
 
+import time
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import requests
 from psycopg.rows import dict_row
+
+from tests.running.waiting import until
 
 TIMEOUT_S = 15
 
@@ -66,12 +69,34 @@ class SimulatorApi:
         """Every text that left through the API, as often as it left."""
         return [str(send["text"]) for send in self._ask("GET", "/sends")]
 
+    def sent_files(self) -> list[tuple[str, str]]:
+        """Kind and SHA-256 of every file that left through the API, as often as it left."""
+        return [(send["kind"], send["sha256"]) for send in self._ask("GET", "/sends") if send["sha256"]]
+
     def failed_deliveries(self) -> int:
         """How many attempts to post a webhook were not answered with success."""
         return sum(attempt["status"] != 200 for attempt in self._ask("GET", "/deliveries"))
 
-    def change(self, **switches: float | None) -> None:
+    def change(self, **switches: object) -> None:
         self._ask("PUT", "/settings", switches)
+
+    def struck(self) -> dict[str, int]:
+        """How often each fault struck."""
+        struck: dict[str, int] = self._ask("GET", "/faults")["struck"]
+        return struck
+
+    def restart(self, *, down_s: float) -> None:
+        """Let Evolution be away for so long, and wait until it is back."""
+        self._ask("POST", "/restart", {"downS": down_s})
+        time.sleep(down_s)
+        until(self._answers, "restarted Evolution")
+
+    def _answers(self) -> bool:
+        try:
+            self._ask("GET", "/instances")
+        except requests.RequestException:
+            return False
+        return True
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         answer = requests.request(method, f"{self.url}/simulator{path}", json=body, timeout=TIMEOUT_S)
@@ -92,6 +117,14 @@ class Rows:
         statuses = {row["body"]: row["status"] for row in found}
         assert len(found) == len(statuses), "a text has more than one row"
         return statuses
+
+    def reasons(self, texts: list[str]) -> dict[str, int]:
+        """Error code -> how many of the messages that are not gone have it."""
+        query = (
+            "SELECT error_code, count(*) AS number FROM messages WHERE direction = 'outbound' AND body = ANY(%s)"
+            " AND status IN ('failed', 'unconfirmed') GROUP BY 1 ORDER BY 1"
+        )
+        return {row["error_code"]: row["number"] for row in self.fetch(query, texts)}
 
     def received(self, texts: list[str]) -> list[str]:
         """The inbound messages with one of these texts, as often as they are there."""

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,12 @@ class Stack:
 
     def note_secret(self, kind: str, value: str) -> None:
         self.secrets.setdefault(kind, set()).add(value)
+
+    def flask(self, *command: str) -> str:
+        """Run one of the operators' commands."""
+        line = [sys.executable, "-m", "flask", "--app", "wsgi", *command]
+        done = subprocess.run(line, env=self.env, cwd=programs.ROOT, check=True, capture_output=True, text=True)
+        return done.stdout
 
     def link(self, unit: str, *, number: str, name: str = "Loja Exemplo") -> str:
         """Connect a unit to a simulated phone, and give the name of its instance."""

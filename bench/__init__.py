@@ -1,0 +1,1 @@
+"""Reproducible measurements of the portal's hot paths: `python -m bench.<name>`; see bench/README.md."""
