@@ -17,8 +17,8 @@ run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution AP
 test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-chaos: .venv/dev.stamp ## Kill parts of a running portal, with Redis away for a whole minute
-	@PORTAL_CHAOS_REDIS_S=60 $(BIN)/python -m pytest tests/chaos $(ARGS)
+chaos: .venv/dev.stamp ## Kill parts of a running portal, many times over, with Redis away for a whole minute
+	@PORTAL_CHAOS_REDIS_S=60 PORTAL_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 screens: .venv/dev.stamp ## Leave pictures of the main pages in test-results/screens
 	@PORTAL_REQUIRE_BROWSER=1 PORTAL_SCREENS=test-results/screens $(BIN)/python -m pytest tests/browser/test_pages.py $(ARGS)
