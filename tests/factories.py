@@ -12,6 +12,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
 from portal.models import (
+    ChangeKind,
     Connection,
     ConnectionStatus,
     Conversation,
@@ -19,8 +20,11 @@ from portal.models import (
     EarlyReceipt,
     EvolutionServer,
     Message,
+    MessageChange,
     MessageKind,
     MessageStatus,
+    Repair,
+    RepairKind,
     StatusReason,
     Unit,
     User,
@@ -222,9 +226,12 @@ def _hash_of_password() -> str:
 
 
 def _make_leftovers(scope: TenantScope, unit: Unit) -> None:
-    """What only Evolution's webhooks leave behind: an event, and a receipt that came too early."""
+    """What only Evolution leaves behind: an event, a receipt and an edit that came too early, something put right."""
     event = {"instance_name": f"unit_{uuid4()}", "event": "messages.upsert", "body_hash": uuid4().bytes, "body": "{}"}
     with across_tenants("a webhook finds its tenant"), atomic():
         db.session.execute(insert(WebhookEvent).values(tenant_id=scope.tenant_id, unit_id=unit.id, **event))
     with acting_for(scope), atomic():
         scope.add(EarlyReceipt(unit_id=unit.id, external_id="3A0", receipt="READ", received_at=now()))
+        edit = {"kind": ChangeKind.EDIT, "told_as": "1", "body": "Olá!", "received_at": now()}
+        scope.add(MessageChange(unit_id=unit.id, external_id="3A0", **edit))
+        scope.add(Repair(unit_id=unit.id, kind=RepairKind.STATE, before="connecting", after="connected"))

@@ -9,39 +9,48 @@ from portal.models.connections import (
     ScanLink,
     StatusReason,
 )
+from portal.models.contacts import Contact, ContactKind
 from portal.models.conversations import (
-    Contact,
+    ChangeKind,
     Conversation,
     Direction,
     EarlyReceipt,
-    Media,
     Message,
-    MessageKind,
+    MessageChange,
     MessageSource,
     MessageStatus,
 )
-from portal.models.queues import ColdReason, EventState, Lane, Relay, WebhookEvent
+from portal.models.media import Media, MediaState, MessageKind
+from portal.models.queues import ColdReason, CountedOutcome, EventState, Lane, Relay, WebhookCount, WebhookEvent
+from portal.models.repairs import Repair, RepairKind
 
 __all__ = [
     "ApiToken",
     "AuditEvent",
+    "ChangeKind",
     "ColdReason",
     "Connection",
     "ConnectionAction",
     "ConnectionStatus",
     "Contact",
+    "ContactKind",
     "Conversation",
+    "CountedOutcome",
     "Direction",
     "EarlyReceipt",
     "EventState",
     "EvolutionServer",
     "Lane",
     "Media",
+    "MediaState",
     "Message",
+    "MessageChange",
     "MessageKind",
     "MessageSource",
     "MessageStatus",
     "Relay",
+    "Repair",
+    "RepairKind",
     "ScanLink",
     "StatusReason",
     "Tenant",
@@ -49,5 +58,6 @@ __all__ = [
     "Unit",
     "User",
     "UserUnit",
+    "WebhookCount",
     "WebhookEvent",
 ]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +40,12 @@ class Unit(Base):
     message_lifetime_h: Mapped[int] = mapped_column(SmallInteger, default=24, server_default="24")
     # A message handed over without any receipt for this long is told apart from those on their way.
     receipt_wait_min: Mapped[int] = mapped_column(SmallInteger, default=10, server_default="10")
+    # Canonical digits of the number that belongs to this unit: another one that is scanned is refused.
+    expected_number: Mapped[str | None] = mapped_column(String(20))
+    # Chats that are no person's are left out unless they are wanted.
+    keeps_groups: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    keeps_stories: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    keeps_broadcasts: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     archived_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 

@@ -29,6 +29,9 @@ class StatusReason(StrEnum):
     CONNECTION_LOST = "connection_lost"
     CONNECTION_ERROR = "connection_error"
     NUMBER_BANNED = "number_banned"
+    WRONG_NUMBER = "wrong_number"
+    NUMBER_IN_USE = "number_in_use"
+    INSTANCE_GONE = "instance_gone"
     EVOLUTION_UNREACHABLE = "evolution_unreachable"
     EVOLUTION_KEY_REFUSED = "evolution_key_refused"
     EVOLUTION_NOT_LICENSED = "evolution_not_licensed"
@@ -92,6 +95,9 @@ class Connection(Base):
         Index(
             "ix_unit_whatsapp_connections_action", "action_requested_at", postgresql_where=text("action IS NOT NULL")
         ),
+        Index("ix_unit_whatsapp_connections_check_at", "check_at"),
+        Index("ix_unit_whatsapp_connections_compare_at", "compare_at"),
+        Index("ix_unit_whatsapp_connections_phone", "phone"),
     )
 
     id: Mapped[Id]
@@ -121,7 +127,15 @@ class Connection(Base):
     # Evolution's own clock at the newest state it told (local time, so only good for comparing): a state that was
     # delivered late must not overwrite a newer one.
     state_told_at: Mapped[str | None] = mapped_column(String(40))
+    # When the status last became another one: an answer to a question asked before that is old.
+    status_at: Mapped[datetime | None]
     last_event_at: Mapped[datetime | None]
+    last_receipt_at: Mapped[datetime | None]
+    # How long it usually takes until the next event: what is silent for much longer is worth a look.
+    usual_gap_s: Mapped[float | None]
+    # How often the link was lost since then, within an hour: a number that flaps.
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    losses_since: Mapped[datetime | None]
     phone: Mapped[str | None] = mapped_column(String(20))
     profile_name: Mapped[str | None] = mapped_column(String(120))
     connected_at: Mapped[datetime | None]
@@ -139,6 +153,15 @@ class Connection(Base):
     action_requested_at: Mapped[datetime | None]
     action_relay_id: Mapped[UUID | None]
     action_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    # The state is checked, not believed: when Evolution is asked next, when it last answered, and why it did not.
+    check_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    check_error: Mapped[str | None] = mapped_column(String(60))
+    webhook_checked_at: Mapped[datetime | None]
+    # Evolution's stored messages up to here were compared with ours, and when they are compared next.
+    compared_until: Mapped[datetime | None]
+    compare_at: Mapped[datetime | None]
 
 
 class ScanLink(Base):

@@ -1,43 +1,31 @@
-"""Contacts, conversations, and the messages in them."""
+"""Conversations and the messages in them."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    LargeBinary,
     SmallInteger,
     String,
     Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, CreatedAt, Id
 from portal.models.columns import enum_text, one_of, same_tenant
+from portal.models.media import MessageKind
 
 
 class Direction(StrEnum):
     INBOUND = "inbound"
     OUTBOUND = "outbound"
-
-
-class MessageKind(StrEnum):
-    TEXT = "text"
-    IMAGE = "image"
-    AUDIO = "audio"
-    VIDEO = "video"
-    DOCUMENT = "document"
-    STICKER = "sticker"
-    LOCATION = "location"
-    CONTACT_CARD = "contact_card"
-    REACTION = "reaction"
-    POLL = "poll"
-    UNKNOWN = "unknown"
 
 
 class MessageStatus(StrEnum):
@@ -58,27 +46,6 @@ class MessageSource(StrEnum):
     PERSON = "person"
     API = "api"
     PHONE = "phone"
-
-
-class Contact(Base):
-    """A person who writes to a tenant, or is written to: one row, however WhatsApp addresses them."""
-
-    __tablename__ = "contacts"
-    __table_args__ = (
-        UniqueConstraint("tenant_id", "id"),
-        UniqueConstraint("tenant_id", "phone"),
-        UniqueConstraint("tenant_id", "lid"),
-        CheckConstraint("phone IS NOT NULL OR lid IS NOT NULL", name="reachable"),
-    )
-
-    id: Mapped[Id]
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
-    # Canonical digits; `whatsapp_number` is the form that WhatsApp confirmed (12 digits for some Brazilians).
-    phone: Mapped[str | None] = mapped_column(String(20))
-    whatsapp_number: Mapped[str | None] = mapped_column(String(20))
-    lid: Mapped[str | None] = mapped_column(String(40))
-    name: Mapped[str | None] = mapped_column(String(120))
-    created_at: Mapped[CreatedAt]
 
 
 class Conversation(Base):
@@ -109,24 +76,6 @@ class Conversation(Base):
     created_at: Mapped[CreatedAt]
 
 
-class Media(Base):
-    """A file that a message carries. Its content is read only by whoever sends or shows it."""
-
-    __tablename__ = "media"
-    __table_args__ = (UniqueConstraint("tenant_id", "id"),)
-
-    id: Mapped[Id]
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
-    kind: Mapped[MessageKind] = mapped_column(enum_text())
-    file_name: Mapped[str] = mapped_column(String(120))
-    mime_type: Mapped[str] = mapped_column(String(120))
-    size: Mapped[int]
-    sha256: Mapped[str] = mapped_column(String(64))
-    # In the database: web and worker share no disk where they run as a platform's containers.
-    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
-    created_at: Mapped[CreatedAt]
-
-
 class Message(Base):
     """One item of a conversation. An outbound one is a row before anything is sent."""
 
@@ -138,6 +87,7 @@ class Message(Base):
         same_tenant("sent_by_id", "users"),
         same_tenant("media_id", "media"),
         same_tenant("resend_of_id", "messages"),
+        same_tenant("repair_id", "repairs"),
         one_of("direction", Direction),
         one_of("status", MessageStatus),
         Index("idx_messages_client_message_id_unit", "conversation_id", "client_message_id", unique=True),
@@ -172,6 +122,12 @@ class Message(Base):
             "conversation_id",
             postgresql_where=text("status IN ('sending', 'unconfirmed')"),
         ),
+        Index("ix_messages_refers_to", "unit_id", "refers_to", postgresql_where=text("refers_to IS NOT NULL")),
+        Index(
+            "ix_messages_unread",
+            "conversation_id",
+            postgresql_where=text("direction = 'inbound' AND read_at IS NULL"),
+        ),
         Index("idx_messages_retry_failed", "unit_id", "last_retry_at", postgresql_where=text("status = 'failed'")),
     )
 
@@ -183,6 +139,8 @@ class Message(Base):
     kind: Mapped[MessageKind] = mapped_column(enum_text(), default=MessageKind.TEXT, server_default="text")
     body: Mapped[str] = mapped_column(Text)
     media_id: Mapped[UUID | None]
+    # What the kind carries beside its text: coordinates, cards, options, an ad, who wrote it in a group.
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     status: Mapped[MessageStatus] = mapped_column(enum_text())
     source: Mapped[MessageSource | None] = mapped_column(enum_text())
     sent_by_id: Mapped[UUID | None]
@@ -196,6 +154,16 @@ class Message(Base):
     # The server it went to keeps `proposed_id`: an echo under another id is not this message's.
     is_id_kept: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     client_message_id: Mapped[str | None] = mapped_column(String(120))
+
+    # WhatsApp's id of the message that this one quotes, reacts to or votes in.
+    refers_to: Mapped[str | None] = mapped_column(String(80))
+
+    # Changed by whoever wrote it: `body` is the newest text, and what it first said is kept.
+    edited_at: Mapped[datetime | None]
+    original_body: Mapped[str | None] = mapped_column(Text)
+    deleted_at: Mapped[datetime | None]
+    # It came late, out of a hole that was filled from Evolution's stored messages.
+    repair_id: Mapped[UUID | None]
 
     # Replies by people are 0 and go first.
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
@@ -232,4 +200,27 @@ class EarlyReceipt(Base):
     unit_id: Mapped[UUID] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(String(80), primary_key=True)
     receipt: Mapped[str] = mapped_column(String(20), primary_key=True)
+    received_at: Mapped[datetime]
+
+
+class ChangeKind(StrEnum):
+    EDIT = "edit"
+    DELETION = "deletion"
+
+
+class MessageChange(Base):
+    """An edit or a deletion of a message, which may come before the message itself: each told change once."""
+
+    __tablename__ = "message_changes"
+    __table_args__ = (same_tenant("unit_id", "units"), one_of("kind", ChangeKind))
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    unit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    kind: Mapped[ChangeKind] = mapped_column(enum_text(), primary_key=True)
+    # Tells one edit from another: its time, or where none is told a digest of its text. A deletion has none.
+    told_as: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body: Mapped[str | None] = mapped_column(Text)
+    # Nothing where Evolution tells no time: such an edit is older than any with a time.
+    changed_at: Mapped[datetime | None]
     received_at: Mapped[datetime]

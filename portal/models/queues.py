@@ -1,6 +1,6 @@
 """What waits: webhook events to understand, lanes to send on, and the relays that do it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -25,12 +25,19 @@ class ColdReason(StrEnum):
     NUMBER_BANNED = "number_banned"
 
 
+class CountedOutcome(StrEnum):
+    UNKNOWN_EVENT = "unknown_event"
+    UNKNOWN_INSTANCE = "unknown_instance"
+    REFUSED = "refused"
+
+
 class WebhookEvent(Base):
     """One thing Evolution told us, as it came but for its secrets. No unit: the instance is not ours."""
 
     __tablename__ = "webhook_events"
     __table_args__ = (
         same_tenant("unit_id", "units"),
+        same_tenant("repair_id", "repairs"),
         one_of("state", EventState),
         Index("uq_webhook_events_instance_name_body_hash", "instance_name", "body_hash", unique=True),
         Index("ix_webhook_events_new", "unit_id", "id", postgresql_where=text("state = 'new'")),
@@ -52,6 +59,21 @@ class WebhookEvent(Base):
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     retry_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
+    # It was not delivered but found among Evolution's stored messages, while this hole was filled.
+    repair_id: Mapped[UUID | None]
+
+
+class WebhookCount(Base):
+    """How often on one day something came in at the webhook that was not taken for what it said."""
+
+    __tablename__ = "webhook_counts"
+    __table_args__ = (one_of("outcome", CountedOutcome),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    outcome: Mapped[CountedOutcome] = mapped_column(enum_text(), primary_key=True)
+    # The event's name; of a long tail of made-up names only the first few.
+    event: Mapped[str] = mapped_column(String(60), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class Lane(Base):

@@ -99,7 +99,7 @@ def test_replies_survive_faults_kills_and_restarts(
         stack.worker.start()
     restarting.join()
     last_kill_s = time.monotonic() - began_at
-    account = settle(stack, texts)
+    account = settle(stack, linked, texts)
     settled_s = time.monotonic() - began_at
 
     reasons = stack.rows.reasons(texts)
@@ -142,13 +142,17 @@ def restart_evolution(stack: Stack, chance: random.Random) -> None:
         stack.simulator.restart(down_s=chance.uniform(1, 3))
 
 
-def settle(stack: Stack, texts: list[str]) -> Account:
+def settle(stack: Stack, linked: dict[str, str], texts: list[str]) -> Account:
     """Wait until nothing is on its way and all that left is known to have left."""
 
-    def is_settled() -> bool:
+    def unsettled() -> Counter[str]:
         account = take_account(stack, texts)
         on_the_way = [status for status in account.statuses.values() if status in ("queued", "sending")]
-        return not on_the_way and not account.left_but_not_said
+        return Counter(on_the_way) + Counter({"left but not said": len(account.left_but_not_said)})
 
-    until(is_settled, "end of all replies", within_s=SETTLE_S)
+    try:
+        until(lambda: not unsettled(), "end of all replies", within_s=SETTLE_S)
+    except AssertionError as e:
+        e.add_note(f"still {dict(unsettled())}, units {[stack.api.status(unit) for unit in linked]}")
+        raise
     return take_account(stack, texts)

@@ -47,7 +47,11 @@ def test_connect_learns_the_servers_version(desk: Desk, evolution: Evolution) ->
     assert [server.version for server in rows_of(EvolutionServer)] == ["2.3.6"]
 
 
-def test_a_pairing_code_comes_with_the_code_when_a_number_was_given(desk: Desk, evolution: Evolution) -> None:
+def test_a_pairing_code_comes_with_the_code_when_a_number_was_given(
+    desk: Desk, evolution: Evolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for the code on a busy machine too.
+    monkeypatch.setattr(evolution.simulator.switches, "create_wait_s", 2.0)
     desk.ask(connections.request_connect, pairing_number="+55 11 99999-0001")
     connection = desk.work()
 
