@@ -116,7 +116,7 @@ def _environment(instance: Instance, services: Services, addresses: Addresses) -
 def _start_evolution(instance: Instance, supervisor: Supervisor, env: Mapping[str, str], port: int) -> None:
     state_file = instance.folder / "evolution.json"
     command = programs.evolution(port, api_key=env["EVOLUTION_API_KEY"], state_file=state_file)
-    supervisor.start("evolution", command, env)
+    supervisor.start("evolution", [*command, "--demo-chat"], env)
 
 
 def _await_answer(supervisor: Supervisor, port: int, path: str) -> None:

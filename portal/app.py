@@ -47,6 +47,7 @@ def _flask_settings(config: Config) -> dict[str, object]:
             "max_overflow": 30,
             "connect_args": {"connect_timeout": DATABASE_CONNECT_TIMEOUT_S},
             "hide_parameters": True,
+            "use_insertmanyvalues": False,
         },
         "MAX_CONTENT_LENGTH": LARGEST_PAGE_REQUEST,
         "SESSION_COOKIE_SECURE": config.is_production,

@@ -9,9 +9,11 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from portal.errors import DomainError, Invalid
+from portal.errors import DomainError, Invalid, NotFound
 from portal.permissions import Role
-from portal.services import accounts, resending, units
+from portal.queries.parked_events import PAGE, count_unknown, list_parked
+from portal.services import accounts, parked_events, resending, units
+from portal.services.audit import Actor
 from portal.tenancy import acting_for
 
 P = ParamSpec("P")
@@ -20,10 +22,11 @@ tenants_group = AppGroup("tenants", help="Companies on this portal.")
 units_group = AppGroup("units", help="Branches of a company.")
 users_group = AppGroup("users", help="People who sign in.")
 messages_group = AppGroup("messages", help="Messages that did not arrive.")
+events_group = AppGroup("events", help="Webhook events that could not be applied.")
 
 
 def register(app: Flask) -> None:
-    for group in (tenants_group, units_group, users_group, messages_group):
+    for group in (tenants_group, units_group, users_group, messages_group, events_group):
         app.cli.add_command(group)
 
 
@@ -109,3 +112,34 @@ def resend_messages(
         click.echo(line.in_words(is_dry_run=dry_run))
     if not lines:
         click.echo("There is nothing to send again.")
+
+
+@events_group.command("list")
+@click.option("--unit", metavar="TENANT/UNIT", help="Only of this unit, by the short names.")
+@click.option("--event", metavar="NAME", help="Only those of this name, such as messages.upsert.")
+@click.option("--limit", default=PAGE, show_default=True, type=click.IntRange(1, 10_000), help="At most so many.")
+@_in_words
+def list_events(unit: str | None, event: str | None, limit: int) -> None:
+    """Show the newest parked events: id, time, unit, name, error, attempts. Never what stands in them."""
+    rows = list_parked(parked_events.checked_filter(unit=unit, event=event), limit=limit)
+    for row in rows:
+        told = (row.id, f"{row.received_at:%Y-%m-%dT%H:%M:%SZ}", row.unit_path, row.event, row.error, row.attempts)
+        click.echo("  ".join(str(value) for value in told))
+    if not rows:
+        click.echo("No event is parked.")
+
+
+@events_group.command("replay")
+@click.option("--all", "every", is_flag=True, help="Every parked event of every unit.")
+@click.option("--id", "ids", multiple=True, type=click.IntRange(1, 2**63 - 1), help="This event; may be repeated.")
+@click.option("--unit", metavar="TENANT/UNIT", help="Those of this unit, by the short names.")
+@click.option("--event", metavar="NAME", help="Those of this name, such as messages.upsert.")
+@_in_words
+def replay_events(every: bool, ids: tuple[int, ...], unit: str | None, event: str | None) -> None:
+    """Let the inbox apply parked events again. What was applied already is not done twice."""
+    wanted = parked_events.checked_choice(every=every, ids=ids, unit=unit, event=event)
+    done = parked_events.replay(wanted, by=Actor(None))
+    left = count_unknown(wanted)
+    if not done:
+        raise NotFound("No parked event was chosen." if not left else "No unit has the instance of these events.")
+    click.echo(f"{done} went back to the inbox" + (f"; {left} are of an instance that no unit has" if left else ""))

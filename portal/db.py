@@ -1,14 +1,14 @@
 """The database session, transactions, and what every table shares."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import structlog
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, MetaData, Uuid, text
+from sqlalchemy import ARRAY, ColumnElement, DateTime, MetaData, Uuid, any_, literal, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from uuid_utils.compat import uuid7
@@ -41,6 +41,11 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options
 
 # What a caller may answer with "try again later": the database did not take it.
 STORAGE_DOWN = (DBAPIError, TimeoutError)
+
+
+def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column = ANY(values)`: one text, and one plan, for any number of values, where `IN` has one for each number."""
+    return cast(ColumnElement[bool], column == any_(literal(list(values), ARRAY(column.type))))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from portal.config import Config, ConfigError
 from portal.db import db
 from portal.extensions import init_parts, parts
 from portal.jobs import Workplace
-from portal.outbox import owners, servers
+from portal.outbox import backfill, owners, servers
 
 log = structlog.get_logger(__name__)
 
@@ -171,11 +171,15 @@ def _keep(app: Flask, workplace: Workplace, parent_pid: int) -> None:
 
 
 def _meet_server(app: Flask) -> None:
-    """Note the default Evolution server and whether it is well, as soon as the database lets us."""
+    """Note the default Evolution server and whether it is well, as soon as the database lets us.
+
+    And let what came while no worker was there be looked for.
+    """
     while True:
         try:
             with app.app_context():
                 servers.sync_default()
+                backfill.hurry_after_downtime()
                 servers.check(servers.default_server_id())
                 return
         except Exception:

@@ -18,7 +18,9 @@ from portal.models import (
     Conversation,
     Direction,
     EarlyReceipt,
+    EventState,
     EvolutionServer,
+    Media,
     Message,
     MessageChange,
     MessageKind,
@@ -38,7 +40,7 @@ from portal.services.audit import Actor
 from portal.services.connections import lock_connection, set_status
 from portal.services.media import Upload
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.files import PDF
+from tests.files import JPEG, PDF
 
 PASSWORD = "correct horse battery"
 SECRET = "a-webhook-secret-of-tests"
@@ -150,10 +152,47 @@ def make_message(
     return message
 
 
-def make_media(scope: TenantScope, *, name: str = "boleto.pdf", content: bytes = PDF) -> UUID:
+def make_parked_event(scope: TenantScope | None, unit: Unit | None, **columns: object) -> int:
+    """The id of an event that could not be applied, of a unit or (with neither) of an instance that is nobody's."""
+    row = {
+        "instance_name": f"unit_{uuid4()}",
+        "event": "messages.upsert",
+        "body_hash": uuid4().bytes,
+        "body": '{"event": "messages.upsert", "data": {"message": "Oi"}}',
+        "state": EventState.PARKED,
+        "error": "KeyError" if unit else "unknown instance",
+        "attempts": 5 if unit else 0,
+        "tenant_id": scope.tenant_id if scope else None,
+        "unit_id": unit.id if unit else None,
+    }
+    with across_tenants("a webhook finds its tenant"), atomic():
+        stored = insert(WebhookEvent).values({**row, **columns}).returning(WebhookEvent.id)
+        return db.session.scalars(stored).one()
+
+
+def make_media(
+    scope: TenantScope, *, name: str = "boleto.pdf", content: bytes = PDF, thumbnail: bytes | None = None
+) -> UUID:
     """A stored file that no message carries yet."""
     with acting_for(scope), atomic():
-        return media.store(scope, media.check(Upload(name, content)))
+        media_id = media.store(scope, media.check(Upload(name, content)))
+        db.session.execute(scope.update(Media).where(Media.id == media_id).values(thumbnail=thumbnail))
+        return media_id
+
+
+def make_remote_media(
+    scope: TenantScope,
+    *,
+    kind: MessageKind = MessageKind.IMAGE,
+    name: str = "foto.jpg",
+    size: int | None = 2_000,
+    thumbnail: bytes | None = None,
+    **columns: object,
+) -> UUID:
+    """A customer's file that is still at WhatsApp, which no message carries yet."""
+    told = {"file_name": name, "mime_type": "image/jpeg", "size": size, "duration_s": None, "thumbnail": thumbnail}
+    with acting_for(scope), atomic():
+        return scope.add(Media(**{**media.remote_row(kind, **told), **columns})).id
 
 
 def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
@@ -196,7 +235,9 @@ def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
         admin=admin,
         agent=_make_person(f"agent@{slug}.test", scope, Role.AGENT, unit),
         conversation=conversation,
-        message=make_message(scope, conversation, kind=MessageKind.DOCUMENT, media_id=make_media(scope)),
+        message=make_message(
+            scope, conversation, kind=MessageKind.DOCUMENT, media_id=make_media(scope, thumbnail=JPEG)
+        ),
         scan_token=scan_token,
         token=make_token(admin),
     )

@@ -12,7 +12,7 @@ from portal.db import db
 from portal.models import Tenant, Unit, User, UserUnit
 from portal.services import accounts
 from portal.tenancy import TenantScope, across_tenants
-from tests.factories import make_tenant, make_unit, make_user
+from tests.factories import make_parked_event, make_tenant, make_unit, make_user
 
 PASSWORD = "a password with blanks"
 Run = Callable[..., Result]
@@ -186,3 +186,64 @@ def test_command_without_what_it_needs_explains_itself(run: Run, command: tuple[
 
     assert result.exit_code == 2
     assert "Usage: " in result.output
+
+
+def parked(scope: TenantScope, unit: Unit, **columns: object) -> str:
+    return str(make_parked_event(scope, unit, **columns))
+
+
+def test_parked_events_are_listed_without_what_stands_in_them(run: Run, acme: TenantScope) -> None:
+    centro, praia = make_unit(acme, "centro"), make_unit(acme, "praia")
+    first, second = parked(acme, centro, event="call"), parked(acme, praia)
+
+    everything, of_unit = run("events", "list"), run("events", "list", "--unit", "acme/centro", "--event", "call")
+
+    assert [line.split()[0] for line in everything.output.splitlines()] == [second, first]
+    assert of_unit.output.split()[0] == first
+    assert of_unit.output.split()[2:] == ["acme/centro", "call", "KeyError", "5"]
+    assert "Oi" not in everything.output
+
+
+def test_empty_list_of_parked_events_says_so(run: Run, acme: TenantScope) -> None:
+    result = run("events", "list")
+
+    assert (result.exit_code, result.output) == (0, "No event is parked.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [(("--all",), 3), (("--unit", "acme/centro"), 2), (("--event", "call"), 1), (("--id", "{id}", "--id", "{id}"), 1)],
+)
+def test_replay_says_how_many_events_went_back(
+    run: Run, acme: TenantScope, options: tuple[str, ...], number: int
+) -> None:
+    centro, praia = make_unit(acme, "centro"), make_unit(acme, "praia")
+    id_, _, _ = parked(acme, centro), parked(acme, centro, event="call"), parked(acme, praia)
+
+    result = run("events", "replay", *(option.format(id=id_) for option in options))
+
+    assert (result.exit_code, result.output) == (0, f"{number} went back to the inbox\n")
+    left = run("events", "list").output
+    assert left.count("KeyError") == 3 - number
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "Error: choice: Say which: --all, --id, or --unit and --event (these two may stand together).\n"),
+        (("--all", "--event", "call"), "Error: choice: Say which: "),
+        (("--all",), "Error: No parked event was chosen.\n"),
+        (("--id", "123456"), "Error: No parked event was chosen.\n"),
+        (("--unit", "acme/nowhere"), "Error: There is no unit acme/nowhere."),
+        (("--id", "{nobodys}"), "Error: No unit has the instance of these events.\n"),
+    ],
+)
+def test_replay_of_nothing_says_why_and_ends_with_1(
+    run: Run, acme: TenantScope, options: tuple[str, ...], sentence: str
+) -> None:
+    nobodys = make_parked_event(None, None)
+
+    result = run("events", "replay", *(option.format(nobodys=nobodys) for option in options))
+
+    assert result.exit_code == 1
+    assert result.output.startswith(sentence)

@@ -1,10 +1,13 @@
 """Units: make, change, archive."""
 
+from datetime import timedelta
+
 import pytest
 
-from portal.db import db
+from portal.clock import now
+from portal.db import atomic, db
 from portal.errors import Conflict, Invalid, NotFound
-from portal.models import Connection, ConnectionStatus, Lane, Unit
+from portal.models import AuditEvent, Connection, ConnectionStatus, Lane, Unit
 from portal.queries import units as queries
 from portal.services import units
 from portal.tenancy import acting_for
@@ -99,6 +102,82 @@ def test_unit_gets_other_settings(acme: Company) -> None:
         unit = queries.get_unit(acme.scope, "centro")
 
     assert (unit.message_lifetime_h, unit.receipt_wait_min) == (168, 1440)
+
+
+def test_expected_number_is_kept_in_its_canonical_form(acme: Company) -> None:
+    with acting_for(acme.scope):
+        unit = make_unit(acme.scope, "praia")
+        for typed, kept in (("(11) 98888-0001", "5511988880001"), ("+351 912 345 678", "351912345678"), (" ", None)):
+            units.change_unit(acme.scope, unit.id, name="Praia", **AS_BEFORE, expected_number=typed)
+
+            assert queries.get_unit(acme.scope, "praia").expected_number == kept
+
+
+def test_expected_number_that_is_none_changes_nothing(acme: Company) -> None:
+    with acting_for(acme.scope):
+        with pytest.raises(Invalid) as refused:
+            units.change_unit(acme.scope, acme.unit.id, name="Novo", **AS_BEFORE, expected_number="12 34")
+
+        assert list(refused.value.fields) == ["expected_number"]
+        assert queries.get_unit(acme.scope, "centro").name == "Centro"
+
+
+def test_number_that_is_linked_now_may_be_expected_and_no_other(acme: Company) -> None:
+    linked = connection_of(acme.scope, acme.unit.id).phone
+    assert linked
+    with acting_for(acme.scope):
+        units.change_unit(acme.scope, acme.unit.id, name="Centro", **AS_BEFORE, expected_number=linked)
+        with pytest.raises(Invalid, match="another number"):
+            units.change_unit(acme.scope, acme.unit.id, name="Centro", **AS_BEFORE, expected_number="11 98888-0001")
+
+        assert queries.get_unit(acme.scope, "centro").expected_number == linked
+
+
+def test_audit_log_tells_the_end_of_an_expected_number_only(acme: Company) -> None:
+    with acting_for(acme.scope):
+        unit = make_unit(acme.scope, "praia")
+        chats = {"expected_number": "5511988880001", "kept_chats": ["keeps_groups"]}
+        units.change_unit(acme.scope, unit.id, name="Praia", **AS_BEFORE, **chats)  # type: ignore[arg-type]
+        noted = acme.scope.select(AuditEvent).where(AuditEvent.action == "unit.changed")
+        event = db.session.scalars(noted).one()
+
+    assert event.before == {"expected_number": None, "keeps_groups": False}
+    assert event.after == {"expected_number": "****0001", "keeps_groups": True}
+
+
+def test_what_is_not_said_of_chats_and_number_stays(acme: Company) -> None:
+    with acting_for(acme.scope):
+        unit = make_unit(acme.scope, "praia")
+        chats = ("keeps_groups", "keeps_broadcasts")
+        number = "5511988880001"
+        units.change_unit(acme.scope, unit.id, name="Praia", **AS_BEFORE, expected_number=number, kept_chats=chats)
+        units.change_unit(acme.scope, unit.id, name="Praia Nova", **AS_BEFORE)
+        unit = queries.get_unit(acme.scope, "praia")
+
+    assert (unit.expected_number, unit.keeps_groups, unit.keeps_stories, unit.keeps_broadcasts) == (
+        number,
+        True,
+        False,
+        True,
+    )
+
+
+def test_evolution_is_asked_soon_when_other_chats_are_wanted(acme: Company) -> None:
+    later = now() + timedelta(hours=1)
+    with acting_for(acme.scope), atomic():
+        connection = connection_of(acme.scope, acme.unit.id)
+        connection.check_at = connection.webhook_checked_at = later
+
+    with acting_for(acme.scope):
+        units.change_unit(acme.scope, acme.unit.id, name="Centro Novo", **AS_BEFORE, kept_chats=())
+        before = connection_of(acme.scope, acme.unit.id).check_at
+        units.change_unit(acme.scope, acme.unit.id, name="Centro", **AS_BEFORE, kept_chats=("keeps_groups",))
+
+    connection = connection_of(acme.scope, acme.unit.id)
+    assert before == later
+    assert connection.check_at
+    assert connection.check_at < later
+    assert connection.webhook_checked_at is None
 
 
 @pytest.mark.parametrize(

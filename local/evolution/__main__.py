@@ -45,6 +45,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file that keeps instances and chats")
     parser.add_argument("--server-url", help="how webhooks name this server")
     parser.add_argument("--version", default=SimulatorSettings.version)
+    parser.add_argument("--demo-chat", action="store_true", help="let a customer write to the first shop connected")
     parser.add_argument("--qr-limit", type=int, default=SimulatorSettings.qr_limit)
     for name in DURATIONS:
         parser.add_argument(flag(name), type=float, default=getattr(SimulatorSettings, name), metavar="SECONDS")
@@ -59,6 +60,7 @@ def settings_of(arguments: argparse.Namespace, server_url: str) -> SimulatorSett
         server_url=server_url,
         version=arguments.version,
         qr_limit=arguments.qr_limit,
+        has_demo_chat=arguments.demo_chat,
         **{name: getattr(arguments, name) for name in DURATIONS},
     )
 

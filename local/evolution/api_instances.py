@@ -18,7 +18,7 @@ from local.evolution.guards import (
 )
 from local.evolution.instances import INTEGRATION
 from local.evolution.model import Instance, State
-from local.evolution.validation import CREATE, SETTINGS, WEBHOOK
+from local.evolution.validation import CREATE, SETTINGS, webhook_fields
 
 blueprint = Blueprint("api_instances", __name__)
 blueprint.before_request(parse_body)
@@ -34,12 +34,12 @@ WEBHOOK_ECHO = {
 
 @blueprint.get("/")
 def welcome() -> Response:
-    settings = simulator().settings
+    version = simulator().switches.version
     return to_response(
         {
             "status": 200,
             "message": "Welcome to the Evolution API, it is working!",
-            "version": settings.version,
+            "version": version,
             "clientName": "evolution_simulated",
             "manager": f"{request.host_url}manager",
             "documentation": "https://doc.evolution-api.com",
@@ -121,7 +121,7 @@ def logout(instance: Instance) -> Response:
     if instance.socket.state is not State.CLOSE:
         simulator().sockets.log_out(instance, f"Log out instance: {instance.name}")
         return done("Instance logged out")
-    if simulator().settings.version_number[:2] >= (2, 4):
+    if simulator().switches.style.is_latest:
         return done("Instance was already disconnected")
     raise ApiError(400, [f'The "{instance.name}" instance is not connected'])
 
@@ -137,7 +137,8 @@ def delete(instance: Instance) -> Response:
 @on_instance
 @loaded_only(lambda _: not_in_memory("setWebhook"))
 def set_webhook(instance: Instance) -> Response:
-    webhook = simulator().instances.set_webhook(instance, valid_body(WEBHOOK)["webhook"])
+    fields = webhook_fields(simulator().switches.style.event_names)
+    webhook = simulator().instances.set_webhook(instance, valid_body(fields)["webhook"])
     return to_response(webhook.to_json(instance.id), 201)
 
 

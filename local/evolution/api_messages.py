@@ -18,6 +18,7 @@ from local.evolution.numbers import BROADCAST, GROUP, Lookup, jid_for, look_up
 from local.evolution.payloads import record_json, status_json
 from local.evolution.settings import Fault, FaultMode
 from local.evolution.validation import SEND_MEDIA, SEND_TEXT, WHATSAPP_NUMBERS, violations
+from local.evolution.versions import Style
 from local.evolution.wires import break_off, hang
 
 blueprint = Blueprint("api_messages", __name__)
@@ -107,7 +108,7 @@ def whatsapp_numbers(instance: Instance) -> Response:
         raise RawError(400, {})
     if not instance.is_open:
         raise RawError(400, CLOSED)
-    can_check_lids = simulator().settings.version_number[:2] >= (2, 4)
+    can_check_lids = simulator().switches.style.is_latest
     found_numbers = [look_up_any(number, can_check_lids=can_check_lids) for number in g.body["numbers"]]
     return to_response([lookup_json(instance, one) for one in sorted(found_numbers, key=lookup_rank)])
 
@@ -136,20 +137,24 @@ def lookup_json(instance: Instance, found: Lookup) -> dict[str, object]:
 @loaded_only(lambda _: not_in_memory("fetchMessages"))
 def find_messages(instance: Instance) -> Response:
     where = g.body.get("where") or {}
+    style = simulator().switches.style
     with simulator().store.lock:
-        matching = [message for message in instance.messages.values() if is_match(message, where)]
+        matching = [message for message in instance.messages.values() if is_match(message, where, style)]
+    # Newest first, and of one second what was stored last; history is older than what was there before it.
     matching.reverse()
+    matching.sort(key=lambda message: -message.timestamp)
     size, page = int(g.body.get("offset") or PAGE_SIZE), int(g.body.get("page") or 1)
-    records = [record_json(instance, message) for message in matching[(page - 1) * size : page * size]]
+    records = [record_json(instance, message, style) for message in matching[(page - 1) * size : page * size]]
     pages = math.ceil(len(matching) / size)
     listed = {"total": len(matching), "pages": pages, "currentPage": page, "records": records}
     return to_response({"messages": listed})
 
 
-def is_match(message: Message, where: Mapping[str, Any]) -> bool:
+def is_match(message: Message, where: Mapping[str, Any], style: Style) -> bool:
     """Tell whether a stored message passes a filter of findMessages; `fromMe: false` filters nothing."""
     key = {name: value for name, value in (where.get("key") or {}).items() if value}
-    has_key = all(message.key.get(name) == value for name, value in key.items())
+    shown = style.key(message.key)
+    has_key = all(shown.get(name) == value for name, value in key.items())
     is_type = where.get("messageType") in (None, "", message.type)
     is_source = where.get("source") in (None, "", message.source)
     return has_key and is_type and is_source and is_in_span(message, where.get("messageTimestamp") or {})

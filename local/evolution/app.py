@@ -6,7 +6,18 @@ from flask import Flask, request
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import BaseWSGIServer
 
-from local.evolution import api_instances, api_messages, control, control_faults, phone, phone_faults
+from local.evolution import (
+    api_instances,
+    api_media,
+    api_messages,
+    control,
+    control_events,
+    control_faults,
+    control_harm,
+    phone,
+    phone_faults,
+    phone_tools,
+)
 from local.evolution.errors import register_errors
 from local.evolution.gates import stand_before
 from local.evolution.messages import Interrupted
@@ -16,6 +27,18 @@ from local.evolution.simulator import Simulator
 from local.evolution.wires import break_off
 
 LARGEST_BODY = 136 * 1024 * 1024
+MODULES = (
+    api_instances,
+    api_media,
+    api_messages,
+    control,
+    control_events,
+    control_faults,
+    control_harm,
+    phone,
+    phone_faults,
+    phone_tools,
+)
 
 
 def create_simulator(settings: SimulatorSettings) -> Flask:
@@ -29,7 +52,7 @@ def create_simulator(settings: SimulatorSettings) -> Flask:
     app.before_request(refuse_double_slash)
     app.register_error_handler(Interrupted, lambda _: break_off())
     register_errors(app)
-    for module in (api_instances, api_messages, control, control_faults, phone, phone_faults):
+    for module in MODULES:
         app.register_blueprint(module.blueprint)
     app.extensions["simulator"].start()
     return app

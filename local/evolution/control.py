@@ -1,13 +1,25 @@
-"""The simulator's own API: act as phones and customers, look behind the scenes."""
+"""The simulator's own API: act as phones and customers, look behind the scenes.
+
+    POST /simulator/instances/<name>/messages      {"from", "name"?, "kind"?, …}: a customer writes
+    POST /simulator/instances/<name>/own-messages  {"to", "kind"?, …}: the owner writes on the phone
+
+`kind` is `text` where it is missing, and one of `kinds.KINDS` or `sample_files.SAMPLES` else; every kind fills in what
+is not given. Of all kinds: `place` (person, group with `group`, story, broadcast), `quote`, `target` and `id` (ids of
+messages), `forwarded` (how often), `viewOnce` (true or "unavailable"), `ephemeral`, `addressing`, `timestamp`, and
+`silent` (stored, not reported). Of files: `media` (base64), `mimetype`, `fileName`, `caption`, `seconds`, `fileLength`.
+Of others: `text`, `emoji` ("" removes), `question`, `options`, `choice`, `latitude`, `longitude`, `placeName`,
+`address`, `contactName`, `contactNumber`, `contactNames`, `vcard`, `type`.
+The answer tells in `reported` whether Evolution told its webhook.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
 
+from local.evolution.arrivals import Arrival, NotOpen
 from local.evolution.errors import to_response
 from local.evolution.guards import simulator
-from local.evolution.messages import NotOpen
 from local.evolution.model import Customer, Instance, Message
 from local.evolution.numbers import chat_of, digits_of
 from local.evolution.phones import suggested_number
@@ -25,6 +37,11 @@ def show_not_scannable(_error: NotScannable) -> Response:
 @blueprint.errorhandler(NotOpen)
 def show_not_open(_error: NotOpen) -> Response:
     return to_response({"error": "the instance is not connected"}, 409)
+
+
+@blueprint.errorhandler(ValueError)
+def show_nonsense(error: ValueError) -> Response:
+    return to_response({"error": str(error)}, 400)
 
 
 @blueprint.get("/instances")
@@ -53,16 +70,14 @@ def unlink(name: str) -> Response:
 def customer_writes(name: str) -> Response:
     instance, body = known(name), json_body()
     customer = writing_customer(body)
-    message = simulator().messages.customer_writes(instance, customer, required_text(body, "text"))
-    return to_response(message_json(message), 201)
+    return to_response(arrival_json(simulator().arrivals.customer_sends(instance, customer, body)), 201)
 
 
 @blueprint.post("/instances/<name>/own-messages")
 def owner_writes(name: str) -> Response:
     instance, body = known(name), json_body()
-    text = required_text(body, "text")
-    message = simulator().messages.owner_writes(instance, required_text(body, "to"), text)
-    return to_response(message_json(message), 201)
+    number = required_text(body, "to")
+    return to_response(arrival_json(simulator().arrivals.owner_sends(instance, number, body)), 201)
 
 
 @blueprint.get("/instances/<name>/chats")
@@ -121,6 +136,8 @@ def instance_json(instance: Instance) -> dict[str, object]:
         "isPaired": instance.is_paired,
         "number": digits_of(instance.owner_jid) if instance.owner_jid else None,
         "profileName": instance.profile_name,
+        "addressing": instance.addressing,
+        "waiting": len(instance.waiting),
     }
 
 
@@ -138,6 +155,11 @@ def customer_json(customer: Customer) -> dict[str, object]:
         "lid": customer.is_lid_addressed,
         "reads": customer.reads,
     }
+
+
+def arrival_json(arrival: Arrival) -> dict[str, object]:
+    """Write what was written on a phone, and whether Evolution reported it."""
+    return {**message_json(arrival.message), "reported": arrival.is_reported}
 
 
 def message_json(message: Message) -> dict[str, object]:

@@ -1,7 +1,13 @@
-"""The simulator's own API: change the run, order faults, restart Evolution."""
+"""The simulator's own API: change the run, order faults, restart Evolution.
+
+PUT  /simulator/settings  any of `SWITCH_NAMES` (seconds), `version` ("2.3.6": how all is written), `addressing`
+                          ("pn", "lid", "lidOnly" or null), `mediaFailure` ("notFound", "download" or null),
+                          `failNextSends`, `faults`, `seed`
+POST /simulator/restart   {"downS"?}
+"""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +17,10 @@ from local.evolution.errors import to_response
 from local.evolution.fault_settings import changed_plans, plans_json
 from local.evolution.faults import FaultName
 from local.evolution.guards import simulator
-from local.evolution.settings import Fault, FaultMode
+from local.evolution.settings import Addressing, Fault, FaultMode, MediaFailure
 from local.evolution.simulator import Simulator
 from local.evolution.tool import Refused, is_number, json_body, seconds, tool_blueprint
+from local.evolution.versions import VERSION
 from local.evolution.wires import this_connection
 
 blueprint = tool_blueprint("control_faults")
@@ -26,9 +33,10 @@ SWITCH_NAMES = {
     "readDelayS": "read_delay_s",
     "respondAfterSendS": "respond_after_send_s",
     "hangS": "hang_s",
+    "mediaRetryS": "media_retry_s",
 }
 MAY_BE_OFF = ("receiptDelayS", "readDelayS")
-OTHER_NAMES = ("failNextSends", "faults", "seed")
+OTHER_NAMES = ("version", "addressing", "mediaFailure", "failNextSends", "faults", "seed")
 LONGEST_DOWN_S = 600.0
 
 
@@ -69,7 +77,10 @@ def restart_evolution(down_s: float) -> None:
 def apply_settings(run: Simulator, body: Mapping[str, Any]) -> None:
     """Change what the body names; raises Refused and changes nothing when any of it is wrong."""
     refuse_unknown(body)
-    changes = {SWITCH_NAMES[name]: duration(name, body[name]) for name in SWITCH_NAMES if name in body}
+    changes: dict[str, object] = {
+        **{SWITCH_NAMES[name]: duration(name, body[name]) for name in SWITCH_NAMES if name in body},
+        **{attribute: read(body[name]) for name, (attribute, read) in READERS.items() if name in body},
+    }
     ordered = read_ordered(body.get("failNextSends", []))
     plans = changed_plans(run.faults.plans, body["faults"]) if "faults" in body else run.faults.plans
     seed = read_seed(body["seed"]) if "seed" in body else None
@@ -93,6 +104,36 @@ def refuse_unknown(body: Mapping[str, Any]) -> None:
 def duration(name: str, value: object) -> float | None:
     """Read a duration; receipts can be switched off with null."""
     return None if value is None and name in MAY_BE_OFF else seconds(name, value)
+
+
+def read_version(value: object) -> str:
+    """Read a version of Evolution."""
+    if not isinstance(value, str) or not VERSION.fullmatch(value):
+        raise Refused(400, "version must be one like 2.3.6")
+    return value
+
+
+def read_addressing(value: object) -> Addressing | None:
+    """Read how WhatsApp speaks of persons; without it each customer decides."""
+    try:
+        return None if value is None else Addressing(str(value))
+    except ValueError as e:
+        raise Refused(400, f"addressing must be null or one of {', '.join(Addressing)}") from e
+
+
+def read_media_failure(value: object) -> MediaFailure | None:
+    """Read why files cannot be had, or that they can."""
+    try:
+        return None if value is None else MediaFailure(str(value))
+    except ValueError as e:
+        raise Refused(400, f"mediaFailure must be null or one of {', '.join(MediaFailure)}") from e
+
+
+READERS: dict[str, tuple[str, Callable[[object], object]]] = {
+    "version": ("version", read_version),
+    "addressing": ("addressing", read_addressing),
+    "mediaFailure": ("media_failure", read_media_failure),
+}
 
 
 def read_seed(value: object) -> int:
@@ -125,6 +166,7 @@ def settings_json(run: Simulator) -> dict[str, object]:
     """Write the settings by the names under which they are set."""
     return {
         **{name: getattr(run.switches, attribute) for name, attribute in SWITCH_NAMES.items()},
+        **{name: getattr(run.switches, attribute) for name, (attribute, _) in READERS.items()},
         "failNextSends": [fault_json(fault) for fault in list(run.switches.next_faults)],
         "seed": run.faults.seed,
         "faults": plans_json(run.faults.plans),

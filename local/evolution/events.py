@@ -34,6 +34,9 @@ EVENT_NAMES = (
     "STATUS_INSTANCE",
 )
 
+# In the list from 2.4 on.
+LATEST_EVENT_NAMES = (*EVENT_NAMES, "MESSAGING_HISTORY_SET")
+
 
 def list_name(event: str) -> str:
     """Spell an event as webhook settings do: `messages.upsert` becomes `MESSAGES_UPSERT`."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from local.evolution.agenda import Agenda
 from local.evolution.errors import ApiError, crashed
-from local.evolution.events import EVENT_NAMES
 from local.evolution.ids import new_token
 from local.evolution.model import Instance, State, Webhook
-from local.evolution.settings import SimulatorSettings
+from local.evolution.settings import SimulatorSettings, Switches
 from local.evolution.sockets import Sockets
 from local.evolution.store import Store
 from local.evolution.validation import SETTING_SWITCHES
+from local.evolution.versions import Style
 from local.evolution.webhooks import Webhooks
 
 INTEGRATION = "WHATSAPP-BAILEYS"
@@ -35,8 +35,16 @@ class Instances:
     """Keep the list of instances."""
 
     def __init__(
-        self, settings: SimulatorSettings, store: Store, agenda: Agenda, *, webhooks: Webhooks, sockets: Sockets
+        self,
+        settings: SimulatorSettings,
+        switches: Switches,
+        store: Store,
+        *,
+        agenda: Agenda,
+        webhooks: Webhooks,
+        sockets: Sockets,
     ) -> None:
+        self._switches = switches
         self._settings = settings
         self._store = store
         self._agenda = agenda
@@ -67,7 +75,7 @@ class Instances:
         Raises ApiError; the instance is gone again then.
         """
         refuse_wrong(body)
-        instance = new_instance(body)
+        instance = new_instance(body, self._switches.style)
         with self._store.lock:
             self._store.instances[instance.name] = instance
             self._store.changed()
@@ -83,7 +91,7 @@ class Instances:
         with self._store.lock:
             webhook = instance.webhook or Webhook(url="", events=[])
             webhook.url, webhook.enabled = given["url"], given["enabled"]
-            webhook.events = subscribed(given["events"]) if given["enabled"] else []
+            webhook.events = subscribed(given["events"], self._switches.style) if given["enabled"] else []
             webhook.headers = given.get("headers", webhook.headers)
             webhook.by_events = given.get("byEvents", webhook.by_events)
             webhook.base64 = given.get("base64", webhook.base64)
@@ -107,6 +115,11 @@ class Instances:
         self._sockets.stop_quietly(instance)
         self._webhooks.emit(instance, "instance.delete", identity_json(instance))
         self._webhooks.emit(instance, "remove.instance", None, done=lambda: self._forget_soon(instance))
+
+    def vanish(self, instance: Instance) -> None:
+        """Remove an instance at once and report nothing."""
+        self._sockets.stop_quietly(instance)
+        self._forget(instance)
 
     def _forget_soon(self, instance: Instance) -> None:
         self._agenda.after(self._settings.removal_s, lambda: self._forget(instance))
@@ -138,7 +151,7 @@ def refuse_wrong(body: Mapping[str, Any]) -> None:
         raise ApiError(400, ["Invalid proxy"])
 
 
-def new_instance(body: Mapping[str, Any]) -> Instance:
+def new_instance(body: Mapping[str, Any], style: Style) -> Instance:
     """Make an instance from the body of create."""
     return Instance(
         name=body["instanceName"],
@@ -146,7 +159,7 @@ def new_instance(body: Mapping[str, Any]) -> Instance:
         token=body.get("token") or new_token(),
         number=body.get("number"),
         settings=initial_settings(body),
-        webhook=inline_webhook(body.get("webhook")),
+        webhook=inline_webhook(body.get("webhook"), style),
     )
 
 
@@ -157,22 +170,22 @@ def initial_settings(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def inline_webhook(given: Mapping[str, Any] | None) -> Webhook | None:
+def inline_webhook(given: Mapping[str, Any] | None, style: Style) -> Webhook | None:
     """Take the webhook from the body of create: unchecked, and enabled whatever it says."""
     if not given:
         return None
     return Webhook(
         url=given.get("url") or "",
-        events=subscribed(given["events"]),
+        events=subscribed(given["events"], style),
         headers=given.get("headers"),
         by_events=given.get("byEvents") is True,
         base64=given.get("base64") is True,
     )
 
 
-def subscribed(events: list[str]) -> list[str]:
+def subscribed(events: list[str], style: Style) -> list[str]:
     """Read a list of events: an empty one means all."""
-    return list(events) or list(EVENT_NAMES)
+    return list(events) or list(style.event_names)
 
 
 def identity_json(instance: Instance) -> dict[str, object]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from local.evolution.media import Media
 from local.evolution.payloads import byte_map, index_map, long
+from local.evolution.pictures import jpeg
 
 # The content itself is never read: pictures of any size look alike to who receives only this description.
 SIZES: dict[str, dict[str, object]] = {
@@ -12,14 +13,19 @@ SIZES: dict[str, dict[str, object]] = {
     "video": {"seconds": 12, "height": 848, "width": 480},
     "audio": {"seconds": 6, "ptt": False},
     "document": {"contactVcard": False},
+    "ptv": {"seconds": 3, "height": 480, "width": 480},
+    "sticker": {"height": 64, "width": 64, "isAnimated": False, "isAvatar": False, "isLottie": False},
 }
 LISTS: dict[str, tuple[str, ...]] = {
     "image": ("interactiveAnnotations", "scanLengths", "annotations"),
     "video": ("interactiveAnnotations", "annotations", "processedVideos"),
     "audio": (),
     "document": (),
+    "ptv": ("interactiveAnnotations", "annotations", "processedVideos"),
+    "sticker": (),
 }
-THUMBNAIL_BYTES = 24
+WITH_THUMBNAIL = ("image", "video", "ptv")
+THUMBNAIL = jpeg(3, 4)
 
 
 def media_content(media: Media, context: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +43,7 @@ def media_content(media: Media, context: dict[str, Any]) -> dict[str, Any]:
         "fileEncSha256": index_map(32),
         "directPath": "/o1/v/t62/out.enc",
         "mediaKeyTimestamp": long(int(time.time()), unsigned=False),
-        "jpegThumbnail": index_map(THUMBNAIL_BYTES) if media.kind in ("image", "video") else None,
+        "jpegThumbnail": byte_map(THUMBNAIL) if media.kind in WITH_THUMBNAIL else None,
         "fileName": media.file_name,
         "contextInfo": context,
     }

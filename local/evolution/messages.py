@@ -8,28 +8,23 @@ from typing import Any
 from local.evolution.agenda import Agenda
 from local.evolution.errors import ApiError, crashed
 from local.evolution.faults import WHATSAPP_FAULTS, FaultName, Faults
-from local.evolution.ids import new_android_id, new_iphone_id, new_sent_id, utc_text
+from local.evolution.ids import new_sent_id, utc_text
 from local.evolution.media import Media
 from local.evolution.media_payloads import media_content
-from local.evolution.model import Customer, Instance, Message
-from local.evolution.numbers import BROADCAST, GROUP, LID, chat_of, jid_for, lid_of, look_up
-from local.evolution.payloads import device_context, message_json, phone_key, sent_context, update_json
-from local.evolution.settings import SimulatorSettings, Switches
+from local.evolution.model import Instance, Message
+from local.evolution.numbers import BROADCAST, GROUP, LID, jid_for, lid_of, look_up
+from local.evolution.payloads import message_json, sent_context, update_json
+from local.evolution.settings import Switches
 from local.evolution.store import Send, Store
 from local.evolution.webhooks import Webhooks
 
 NEVER_STARTED = "Cannot read properties of undefined (reading 'onWhatsApp')"
-NO_LID_CHECK_SINCE = (2, 4)
 OWN_NAME = "Você"
 AWAY_S = 0.5
 
 
 class Interrupted(Exception):
     """Say that the process ended under a request that was waiting: nobody answers it any more."""
-
-
-class NotOpen(Exception):
-    """Say that an instance is not connected, so nothing can pass."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,6 @@ class Messages:
 
     def __init__(
         self,
-        settings: SimulatorSettings,
         switches: Switches,
         store: Store,
         *,
@@ -60,7 +54,6 @@ class Messages:
         webhooks: Webhooks,
         faults: Faults,
     ) -> None:
-        self._settings = settings
         self._switches = switches
         self._store = store
         self._agenda = agenda
@@ -97,7 +90,7 @@ class Messages:
 
     @property
     def _has_lid_sends(self) -> bool:
-        return self._settings.version_number[:2] >= NO_LID_CHECK_SINCE
+        return self._switches.style.is_latest
 
     def send(
         self, instance: Instance, jid: str, outgoing: Outgoing, answer_fault: FaultName | None
@@ -120,7 +113,9 @@ class Messages:
             self._store.add_message(instance, message)
             if outgoing.media:
                 self._store.keep_file(message.key["id"], outgoing.media.content)
-        answer = message_json(instance, message, "PENDING")
+        answer = message_json(instance, message, "PENDING", self._switches.style)
+        if instance.socket.sends_base64:
+            self._store.put_base64(message, answer)
         self._webhooks.emit(instance, "send.message", answer)
         self._plan_receipts(instance, message, lost_by)
         return answer
@@ -128,42 +123,6 @@ class Messages:
     def _lost_on_the_way(self, instance: Instance, chat: str) -> FaultName | None:
         faults = WHATSAPP_FAULTS if not instance.has_written(chat) else (FaultName.PENDING,)
         return self._faults.one_of(faults)
-
-    def customer_writes(self, instance: Instance, customer: Customer, text: str) -> Message:
-        """Let a text of a customer arrive; raises NotOpen while the shop's phone is not connected."""
-        chat = chat_of(customer.number)
-        key = phone_key(chat, is_from_shop=False, key_id=new_iphone_id(), is_lid_addressed=customer.is_lid_addressed)
-        return self._arrive(instance, key, chat=chat, name=customer.name, text=text, source="ios")
-
-    def owner_writes(self, instance: Instance, number: str, text: str) -> Message:
-        """Let the shop's owner write to a customer on the phone itself."""
-        chat = chat_of(number)
-        is_lid_addressed = self._store.customer(chat).is_lid_addressed
-        key = phone_key(chat, is_from_shop=True, key_id=new_android_id(), is_lid_addressed=is_lid_addressed)
-        name = instance.profile_name or OWN_NAME
-        return self._arrive(instance, key, chat=chat, name=name, text=text, source="android")
-
-    def _arrive(
-        self, instance: Instance, key: dict[str, Any], *, chat: str, name: str, text: str, source: str
-    ) -> Message:
-        content = {"conversation": text, "messageContextInfo": device_context()}
-        message = Message(key=key, chat=chat, push_name=name, message=content, source=source)
-        with self._store.lock:
-            if not instance.is_open:
-                raise NotOpen(instance.name)
-            is_first = not instance.in_chat(chat)
-            self._store.add_message(instance, message)
-        status = "SERVER_ACK" if message.is_from_shop else "DELIVERY_ACK"
-        self._webhooks.emit(instance, "messages.upsert", message_json(instance, message, status))
-        if is_first and not message.is_from_shop:
-            contact = {
-                "remoteJid": key["remoteJid"],
-                "pushName": name,
-                "profilePicUrl": None,
-                "instanceId": instance.id,
-            }
-            self._webhooks.emit(instance, "contacts.upsert", contact)
-        return message
 
     def _sent_id(self, outgoing: Outgoing) -> str:
         return (self._has_lid_sends and outgoing.message_id) or new_sent_id()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from local.evolution.contents import content_type, unwrapped, words_of
 from local.evolution.ids import new_row_id, utc_text
 
 
@@ -48,7 +49,11 @@ class Webhook:
 
 @dataclass
 class Message:
-    """Hold one stored message of a chat; `chat` is always the phone JID of the customer."""
+    """Hold one stored message.
+
+    `chat` is the phone JID of the customer, or the JID of a group, the stories or a list; there `author` wrote it.
+    `extras` stand beside the content in webhooks.
+    """
 
     key: dict[str, Any]
     chat: str
@@ -60,6 +65,8 @@ class Message:
     timestamp: int = field(default_factory=lambda: int(time.time()))
     id: str = field(default_factory=new_row_id)
     has_arrived: bool = True
+    author: str | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_from_shop(self) -> bool:
@@ -69,18 +76,23 @@ class Message:
     @property
     def type(self) -> str:
         """Name the kind of content: `conversation`, `imageMessage` and so on."""
-        return next(name for name in self.message if name != "messageContextInfo")
+        return content_type(self.message)
 
     @property
     def file(self) -> dict[str, Any] | None:
         """Give WhatsApp's description of the file that was sent, if one was."""
-        content = self.message[self.type]
-        return content if isinstance(content, dict) else None
+        _, content = unwrapped(self.message)
+        return content if isinstance(content, dict) and "mediaKey" in content else None
 
     @property
     def text(self) -> str:
         """Give what is read in the bubble: the text, or the caption of a file."""
-        return str(self.file.get("caption") or "") if self.file else str(self.message["conversation"])
+        return words_of(self.message)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Tell whether it was deleted for everyone."""
+        return "DELETED" in self.statuses
 
 
 @dataclass
@@ -96,6 +108,8 @@ class Socket:
     image: str | None = None
     pairing_code: str | None = None
     pairing_number: str | None = None
+    # Evolution reads the switch of the webhook when a connection starts.
+    sends_base64: bool = False
 
     def end_life(self) -> int:
         """Make every timer of the socket so far void and give the number of the new life."""
@@ -145,6 +159,9 @@ class Instance:
     socket: Socket = field(default_factory=Socket)
     is_being_removed: bool = False
     is_loaded: bool = True
+    addressing: str | None = None
+    # What waits at WhatsApp until the phone is connected again.
+    waiting: list[Message] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
@@ -154,6 +171,11 @@ class Instance:
     def in_chat(self, chat: str) -> list[Message]:
         """List the messages with one customer, oldest first."""
         return [message for message in self.messages.values() if message.chat == chat]
+
+    def seen_by(self, customer: str) -> list[Message]:
+        """List what one customer has on the phone: the chat with the shop, and what they wrote elsewhere."""
+        found = (one for one in self.messages.values() if customer in (one.chat, one.author))
+        return sorted((one for one in found if one.has_arrived), key=lambda one: one.timestamp)
 
     def has_written(self, chat: str) -> bool:
         """Tell whether a customer ever wrote."""
@@ -174,7 +196,7 @@ class Customer:
     reads: bool = True
 
 
-VOLATILE = {"socket", "is_being_removed", "is_loaded"}
+VOLATILE = {"socket", "is_being_removed", "is_loaded", "waiting"}
 
 
 def instance_to_state(instance: Instance) -> dict[str, object]:

@@ -4,9 +4,10 @@ import secrets
 import time
 from typing import Any
 
+from local.evolution.contents import unwrapped
 from local.evolution.ids import new_row_id
 from local.evolution.model import Instance, Message
-from local.evolution.numbers import lid_of
+from local.evolution.versions import Style
 
 DAY_S = 86_400
 
@@ -41,19 +42,6 @@ def device_context() -> dict[str, object]:
     return {"deviceListMetadata": devices, "deviceListMetadataVersion": 2, "messageSecret": index_map(32)}
 
 
-def phone_key(chat: str, *, is_from_shop: bool, key_id: str, is_lid_addressed: bool) -> dict[str, object]:
-    """Write the key of a message seen on a phone, by number or by anonymous id."""
-    addresses = (lid_of(chat), chat) if is_lid_addressed else (chat, lid_of(chat))
-    return {
-        "remoteJid": addresses[0],
-        "remoteJidAlt": addresses[1],
-        "fromMe": is_from_shop,
-        "id": key_id,
-        "participant": "",
-        "addressingMode": "lid" if is_lid_addressed else "pn",
-    }
-
-
 def sent_context(instance: Instance, quoted_id: str | None) -> dict[str, Any]:
     """Write the contextInfo of a message sent through the API, with its quote when that is stored."""
     context: dict[str, Any] = {
@@ -65,32 +53,41 @@ def sent_context(instance: Instance, quoted_id: str | None) -> dict[str, Any]:
     quoted = instance.messages.get(quoted_id) if quoted_id else None
     if quoted is None:
         return context
-    author = instance.owner_jid if quoted.is_from_shop else quoted.chat
-    return {
-        **context,
-        "stanzaId": quoted_id,
-        "participant": author,
-        "quotedMessage": {quoted.type: quoted.message[quoted.type]},
-    }
+    return {**context, **quote_of(instance, quoted)}
 
 
-def message_json(instance: Instance, message: Message, status: str) -> dict[str, object]:
+def quote_of(instance: Instance, quoted: Message) -> dict[str, Any]:
+    """Write what an answer says of the message it answers."""
+    author = instance.owner_jid if quoted.is_from_shop else quoted.author or quoted.chat
+    name, content = unwrapped(quoted.message)
+    return {"stanzaId": quoted.key["id"], "participant": author, "quotedMessage": {name: content}}
+
+
+def message_json(instance: Instance, message: Message, status: str, style: Style) -> dict[str, object]:
     """Write a message as webhooks and the answer of a send carry it."""
-    body: dict[str, object] = {
-        "key": message.key,
+    return {
+        "key": style.key(message.key),
         "pushName": message.push_name,
         "status": status,
-        "message": message.message,
-    }
-    if message.context:
-        body["contextInfo"] = message.context
-    return {
-        **body,
-        "messageType": message.type,
+        "message": style.content(message.message),
+        **style.context(message.context, message.message),
+        **style.type(message.type),
         "messageTimestamp": message.timestamp,
         "instanceId": instance.id,
         "source": message.source,
+        **message.extras,
     }
+
+
+def contact_json(instance: Instance, jid: str, name: str) -> dict[str, object]:
+    """Write a contact."""
+    return {"remoteJid": jid, "pushName": name, "profilePicUrl": None, "instanceId": instance.id}
+
+
+def deleted_key(message: Message, style: Style) -> dict[str, object]:
+    """Write the bare key by which a deletion is reported."""
+    status = {"status": "DELETED"} if style.has_poll_votes else {}
+    return {**style.key(message.key), **status}
 
 
 def update_json(instance: Instance, message: Message, status: str) -> dict[str, object]:
@@ -105,18 +102,19 @@ def update_json(instance: Instance, message: Message, status: str) -> dict[str, 
     }
 
 
-def record_json(instance: Instance, message: Message) -> dict[str, object]:
+def record_json(instance: Instance, message: Message, style: Style) -> dict[str, object]:
     """Write a stored message as findMessages answers it."""
     return {
         "id": message.id,
-        "key": message.key,
+        "key": style.key(message.key),
         "pushName": message.push_name,
-        "messageType": message.type,
-        "message": message.message,
+        **style.type(message.type),
+        "message": style.content(message.message),
         "messageTimestamp": message.timestamp,
         "instanceId": instance.id,
         "source": message.source,
-        "contextInfo": message.context,
+        "contextInfo": None,
+        **style.context(message.context, message.message),
         "MessageUpdate": [{"status": status} for status in message.statuses],
     }
 

@@ -6,16 +6,18 @@ from importlib import resources
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from local.evolution.arrivals import NotOpen
 from local.evolution.faults_panel import VARIANT_TEXTS, panel_of
+from local.evolution.forms import DEEDS, KINDS, PLACES
 from local.evolution.guards import simulator
-from local.evolution.messages import NotOpen
 from local.evolution.model import Customer, Instance
 from local.evolution.numbers import chat_of
-from local.evolution.phones import Bubble, Person, Shop, bubbles, digest, people, picture_type, shop_of
+from local.evolution.phones import DELETED, Bubble, Person, Shop, bubbles, digest, people, picture_type, shop_of
 from local.evolution.sockets import NotScannable
 
 blueprint = Blueprint("phone", __name__)
 
+RECENT = 15
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'"
 NOTICES = {
     "not-scannable": "That code is no longer valid. Scan the one that is shown now.",
@@ -33,6 +35,11 @@ class Scene:
     people: list[Person]
     person: Person
     bubbles: list[Bubble]
+
+    @property
+    def recent(self) -> list[Bubble]:
+        """List the last messages, newest first, for those forms that need one."""
+        return [bubble for bubble in reversed(self.bubbles) if bubble.text not in ("", DELETED)][:RECENT]
 
     @property
     def shops_digest(self) -> str:
@@ -98,7 +105,7 @@ def write() -> BaseResponse:
     if not field("text"):
         return back("incomplete")
     try:
-        simulator().messages.customer_writes(instance, customer, field("text"))
+        simulator().arrivals.customer_sends(instance, customer, {"text": field("text")})
     except NotOpen:
         return back("not-open")
     return back()
@@ -140,6 +147,9 @@ def page(*, notice: str | None, is_panel_open: bool) -> str:
         panel=panel,
         is_panel_open=is_panel_open or bool(panel.on),
         variants=VARIANT_TEXTS,
+        kinds=KINDS,
+        places=PLACES,
+        deeds=DEEDS,
     )
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from local.evolution.model import Instance, Message, State
-from local.evolution.numbers import digits_of
+from local.evolution.numbers import GROUP, PERSON, digits_of
 from local.evolution.store import Store
 
 SHOWN_STRANGERS = 20
 SHOWN_BUBBLES = 200
+DELETED = "This message was deleted."
 PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
@@ -55,7 +56,9 @@ class Bubble:
     text: str
     time: str
     is_sent: bool
+    key_id: str
     attachment: Attachment | None = None
+    note: str = ""
 
 
 def shop_of(instance: Instance) -> Shop:
@@ -94,7 +97,8 @@ def people(store: Store, instance: Instance | None) -> list[Person]:
     """List the known customers and the strangers to whom the shop wrote last."""
     with store.lock:
         chats = [message.chat for message in instance.messages.values()] if instance else []
-        strangers = [chat for chat in dict.fromkeys(reversed(chats)) if chat not in store.customers]
+        known = dict.fromkeys(chat for chat in reversed(chats) if chat.endswith(PERSON))
+        strangers = [chat for chat in known if chat not in store.customers]
         customers = [store.customer(chat) for chat in (*store.customers, *strangers[:SHOWN_STRANGERS])]
     return [Person(customer.number, customer.name, customer.is_lid_addressed) for customer in customers]
 
@@ -102,14 +106,25 @@ def people(store: Store, instance: Instance | None) -> list[Person]:
 def bubbles(store: Store, instance: Instance | None, chat: str) -> list[Bubble]:
     """List the last messages between a shop and a customer."""
     with store.lock:
-        messages = [message for message in instance.in_chat(chat) if message.has_arrived] if instance else []
+        messages = instance.seen_by(chat) if instance else []
         return [bubble(store, message) for message in messages[-SHOWN_BUBBLES:]]
 
 
 def bubble(store: Store, message: Message) -> Bubble:
     """Show a message as the customer sees it."""
     time = datetime.fromtimestamp(message.timestamp).astimezone().strftime("%H:%M")
-    return Bubble(message.text, time, not message.is_from_shop, attachment(store, message))
+    key_id, is_sent = message.key["id"], not message.is_from_shop
+    if message.is_deleted:
+        return Bubble(DELETED, time, is_sent, key_id)
+    return Bubble(message.text, time, is_sent, key_id, attachment(store, message), note_of(message))
+
+
+def note_of(message: Message) -> str:
+    """Say what else there is to know of a message."""
+    notes = ["Edited"] if "EDITED" in message.statuses else []
+    if not message.chat.endswith(PERSON):
+        notes.append("in a group" if message.chat.endswith(GROUP) else "not in this chat")
+    return ", ".join(notes)
 
 
 def attachment(store: Store, message: Message) -> Attachment | None:

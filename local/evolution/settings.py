@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from local.evolution.versions import Style
+
 
 @dataclass(frozen=True)
 class SimulatorSettings:
@@ -15,6 +17,7 @@ class SimulatorSettings:
     version: str = "2.3.6"
     server_url: str | None = None
     is_token_exposed: bool = True
+    has_demo_chat: bool = False
     create_wait_s: float = 5.0
     connect_wait_s: float = 2.0
     first_qr_s: float = 0.6
@@ -31,10 +34,20 @@ class SimulatorSettings:
     send_latency_s: float = 0.15
     loading_s: float = 0.5
 
-    @property
-    def version_number(self) -> tuple[int, ...]:
-        """Give the version as numbers, a release candidate counting as its release."""
-        return tuple(int(part) for part in self.version.split("-")[0].split("."))
+
+class Addressing(StrEnum):
+    """Name how WhatsApp speaks of a person: by number, by anonymous id, or by that id alone."""
+
+    NUMBER = "pn"
+    LID = "lid"
+    LID_ONLY = "lidOnly"
+
+
+class MediaFailure(StrEnum):
+    """Name why a file cannot be had from Evolution: it does not know the message, or WhatsApp has no file any more."""
+
+    NOT_FOUND = "notFound"
+    DOWNLOAD = "download"
 
 
 class FaultMode(StrEnum):
@@ -59,6 +72,7 @@ class Fault:
 class Switches:
     """Hold what PUT /simulator/settings may change during a run."""
 
+    version: str
     create_wait_s: float
     connect_wait_s: float
     send_latency_s: float
@@ -66,12 +80,21 @@ class Switches:
     read_delay_s: float | None
     respond_after_send_s: float = 0.0
     hang_s: float = 600.0
+    media_retry_s: float = 5.0
+    addressing: Addressing | None = None
+    media_failure: MediaFailure | None = None
     next_faults: deque[Fault] = field(default_factory=deque)
+
+    @property
+    def style(self) -> Style:
+        """Give the way in which the version that runs writes messages."""
+        return Style(self.version)
 
     @classmethod
     def of(cls, settings: SimulatorSettings) -> "Switches":
         """Begin with what the run was started with."""
         return cls(
+            version=settings.version,
             create_wait_s=settings.create_wait_s,
             connect_wait_s=settings.connect_wait_s,
             send_latency_s=settings.send_latency_s,

@@ -1,10 +1,17 @@
 """The parts of the simulated Evolution, put together."""
 
 from local.evolution.agenda import Agenda
+from local.evolution.arrivals import Arrivals
+from local.evolution.calls import Calls
+from local.evolution.changes import Changes
+from local.evolution.demo_chat import DemoChat
 from local.evolution.faults import Faults
+from local.evolution.harm import Harm
+from local.evolution.history import History
 from local.evolution.instances import Instances
 from local.evolution.messages import Messages
 from local.evolution.model import Instance, State
+from local.evolution.queues import Queues
 from local.evolution.settings import SimulatorSettings, Switches
 from local.evolution.sockets import Sockets
 from local.evolution.store import Store
@@ -24,10 +31,27 @@ class Simulator:
         self.faults = Faults()
         self.webhooks = Webhooks(settings, self.agenda, self.faults)
         self.sockets = Sockets(settings, self.store, self.agenda, self.webhooks)
-        self.instances = Instances(settings, self.store, self.agenda, webhooks=self.webhooks, sockets=self.sockets)
-        self.messages = Messages(
-            settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, faults=self.faults
+        self.instances = Instances(
+            settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, sockets=self.sockets
         )
+        self.messages = Messages(
+            self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, faults=self.faults
+        )
+        self.queues = Queues(self.webhooks)
+        self.arrivals = Arrivals(self.switches, self.store, self.queues)
+        self.changes = Changes(self.switches, self.store, self.queues)
+        self.calls = Calls(self.agenda, self.webhooks, self.arrivals)
+        self.history = History(self.switches, self.store, self.webhooks)
+        self.harm = Harm(
+            self.store,
+            self.agenda,
+            self.webhooks,
+            instances=self.instances,
+            sockets=self.sockets,
+            arrivals=self.arrivals,
+        )
+        self.demo_chat = DemoChat(self.store, self.agenda, self.arrivals, self.changes)
+        self.sockets.on_open = self._go_on
         self._life = 0
 
     def start(self) -> None:
@@ -45,6 +69,7 @@ class Simulator:
         life = self._life
         self.messages.interrupt()
         self.webhooks.forget()
+        self.queues.forget()
         for instance in self.instances.list_all():
             self.sockets.unload(instance)
         self.agenda.after(down_s + self.settings.loading_s, lambda: self._load_instances(life))
@@ -56,6 +81,11 @@ class Simulator:
         self.agenda.stop()
         self.store.stop()
 
+    def _go_on(self, instance: Instance) -> None:
+        self.arrivals.deliver_waiting(instance)
+        if self.settings.has_demo_chat:
+            self.demo_chat.begin(instance)
+
     def _load_instances(self, life: int) -> None:
         if life != self._life:
             return
@@ -66,6 +96,6 @@ class Simulator:
 
     def _is_reconnected(self, instance: Instance) -> bool:
         # Until 2.3.6 instances that were never paired are connected as well and get QR codes.
-        if self.settings.version_number < ONLY_CONNECTED_SINCE:
+        if self.switches.style.number < ONLY_CONNECTED_SINCE:
             return True
         return instance.database_status in (State.OPEN, State.CONNECTING)

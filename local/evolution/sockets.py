@@ -1,6 +1,7 @@
 """The life of a connection to WhatsApp: QR codes, scan, open, logout."""
 
 import json
+from collections.abc import Callable
 
 from local.evolution.agenda import Agenda
 from local.evolution.ids import new_pairing_code, new_qr_text, utc_text
@@ -27,6 +28,7 @@ class Sockets:
         self._store = store
         self._agenda = agenda
         self._webhooks = webhooks
+        self.on_open: Callable[[Instance], None] = lambda _: None
 
     def start(self, instance: Instance, number: str | None = None) -> None:
         """Begin to connect: a paired number opens by itself, any other gets QR codes."""
@@ -35,7 +37,8 @@ class Sockets:
             life = socket.end_life()
             socket.state, socket.is_started = State.CONNECTING, True
             socket.pairing_number = number
-            self._report_connecting(instance)
+            socket.sends_base64 = bool(instance.webhook and instance.webhook.base64)
+            self.report_connecting(instance)
             if instance.is_paired:
                 self._agenda.after(self._settings.pairing_s, lambda: self._open(instance, life))
             else:
@@ -79,7 +82,16 @@ class Sockets:
         """Make the timers of an instance void that is about to vanish."""
         instance.socket.end_life()
 
-    def _report_connecting(self, instance: Instance) -> None:
+    def force(self, instance: Instance, state: State) -> None:
+        """Change the state in memory and report nothing; the database keeps what it had."""
+        with self._store.lock:
+            instance.socket.end_life()
+            instance.socket.state = state
+            instance.socket.is_started = True
+            instance.socket.has_opened = instance.socket.has_opened or state is State.OPEN
+
+    def report_connecting(self, instance: Instance) -> None:
+        """Report that a connection begins."""
         self._report_state(instance, State.CONNECTING, 200)
 
     def _report_state(self, instance: Instance, state: str, reason: int) -> None:
@@ -94,6 +106,7 @@ class Sockets:
             instance.database_status = State.OPEN
             self._changed(instance)
             self._webhooks.emit(instance, "connection.update", open_json(instance))
+        self.on_open(instance)
 
     def _show_qr(self, instance: Instance, life: int) -> None:
         code = new_qr_text()

@@ -1,5 +1,6 @@
 """Keep the instances, chats and customers, in memory and in a file that outlives the run."""
 
+import base64
 import json
 import logging
 import os
@@ -7,12 +8,13 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local.evolution.model import Customer, Instance, Message, instance_from_state, instance_to_state
 from local.evolution.numbers import chat_of, digits_of
 
 FLUSH_S = 0.5
-KEPT_MESSAGES = 3000
+KEPT_MESSAGES = 10_000
 KEPT_SENDS = 50_000
 KEPT_FILE_BYTES = 64 * 1024 * 1024
 FIRST_CUSTOMERS = (
@@ -114,6 +116,12 @@ class Store:
         self.files[key_id] = content
         while sum(map(len, self.files.values())) > KEPT_FILE_BYTES:
             del self.files[next(iter(self.files))]
+
+    def put_base64(self, message: Message, content: dict[str, Any]) -> None:
+        """Put the file of a message into its report, if there is one and it is still kept."""
+        kept = self.files.get(message.key["id"])
+        if kept is not None:
+            content["message"] = {**content["message"], "base64": base64.b64encode(kept).decode()}
 
     def customer(self, chat: str) -> Customer:
         """Give the customer of a chat, known or not."""

@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local.evolution.events import EVENT_NAMES
-
 
 @dataclass(frozen=True)
 class Field:
@@ -110,21 +108,19 @@ SETTINGS = (
     Field("wavoipToken"),
 )
 
-WEBHOOK = (
-    Field(
-        "webhook",
-        "object",
-        is_required=True,
-        fields=(
-            Field("enabled", "boolean", is_required=True),
-            Field("url", is_required=True, not_empty_when_only=("enabled", "url")),
-            Field("headers", "object"),
-            Field("byEvents", "boolean"),
-            Field("base64", "boolean"),
-            Field("events", "array", choices=EVENT_NAMES),
-        ),
-    ),
-)
+
+def webhook_fields(event_names: tuple[str, ...]) -> tuple[Field, ...]:
+    """Describe the body that sets a webhook; versions know different events."""
+    parts = (
+        Field("enabled", "boolean", is_required=True),
+        Field("url", is_required=True, not_empty_when_only=("enabled", "url")),
+        Field("headers", "object"),
+        Field("byEvents", "boolean"),
+        Field("base64", "boolean"),
+        Field("events", "array", choices=event_names),
+    )
+    return (Field("webhook", "object", is_required=True, fields=parts),)
+
 
 SEND_OPTIONS = (
     Field("delay", "integer", says="Enter a value in milliseconds"),

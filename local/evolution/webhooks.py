@@ -4,12 +4,12 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import jwt
 
-from local.evolution.agenda import Agenda
+from local.evolution.agenda import Agenda, Task
 from local.evolution.delivery import Delivery, Poster, is_over, wait_before
 from local.evolution.events import list_name, url_suffix
 from local.evolution.faults import WEBHOOK_FAULTS, FaultName, Faults
@@ -81,9 +81,17 @@ class Webhooks:
             self._life += 1
             self._held.clear()
 
-    def emit(self, instance: Instance, event: str, data: object, *, done: Done | None = None) -> None:
-        """Report an event if it is subscribed; `done` is called when all attempts are over."""
-        delivery = self._prepare(instance, event, data)
+    def emit(
+        self,
+        instance: Instance,
+        event: str,
+        data: object,
+        *,
+        done: Done | None = None,
+        first: Mapping[str, object] | None = None,
+    ) -> None:
+        """Report an event if it is subscribed; `done` is called when all attempts are over, `first` leads the body."""
+        delivery = self._prepare(instance, event, data, first or {})
         if delivery:
             self._hand_over(Parcel(delivery, self._life, done))
         elif done:
@@ -124,14 +132,20 @@ class Webhooks:
             parcel.overtaken = self._held.pop(parcel.delivery.instance, None)
         self._begin(parcel)
 
-    def _prepare(self, instance: Instance, event: str, data: object) -> Delivery | None:
+    def in_this_life(self, task: Task) -> Task:
+        """Do a task only while the process has not ended in between."""
+        life = self._life
+        return lambda: task() if life == self._life else None
+
+    def _prepare(self, instance: Instance, event: str, data: object, first: Mapping[str, object]) -> Delivery | None:
         webhook = instance.webhook
         if not webhook or not is_wanted(webhook, event):
             return None
         headers = request_headers(webhook)
         if headers is None:
             return None
-        body = json.dumps(self._envelope(instance, webhook, event, data), ensure_ascii=False, separators=(",", ":"))
+        envelope = {**first, **self._envelope(instance, webhook, event, data)}
+        body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
         url = f"{webhook.url}/{url_suffix(event)}" if webhook.by_events else webhook.url
         return Delivery(instance.name, event, url, headers, body.encode())
 

@@ -40,7 +40,7 @@ def downgrade() -> None:
     for table in ("webhook_events", "messages"):
         op.drop_constraint(f"fk_{table}_tenant_id_repair_id_repairs", table)
         op.drop_column(table, "repair_id")
-    for name in ("unread", "refers_to"):
+    for name in ("media_id", "unread", "refers_to"):
         op.drop_index(f"ix_messages_{name}", "messages")
     _drop_columns("messages", ("deleted_at", "original_body", "edited_at", "refers_to", "details"))
     for name in ("phone", "compare_at", "check_at"):
@@ -226,6 +226,8 @@ def _extend_messages() -> None:
     op.create_index("ix_messages_refers_to", "messages", ["unit_id", "refers_to"], postgresql_where=refers)
     unread = sa.text("direction = 'inbound' AND read_at IS NULL")
     op.create_index("ix_messages_unread", "messages", ["conversation_id"], postgresql_where=unread)
+    has_file = sa.text("media_id IS NOT NULL")
+    op.create_index("ix_messages_media_id", "messages", ["media_id"], postgresql_where=has_file)
 
 
 def _tie(table: str) -> None:

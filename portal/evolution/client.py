@@ -15,8 +15,18 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from portal.evolution import errors
-from portal.evolution.errors import EvolutionUnavailable, EvolutionUnknown
-from portal.evolution.types import Instance, OutgoingMedia, QrCode, SentMessage, Webhook
+from portal.evolution.errors import EvolutionError, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
+from portal.evolution.types import (
+    ONLY_PERSONS,
+    ChatFilter,
+    FoundWebhook,
+    Instance,
+    OutgoingMedia,
+    QrCode,
+    SentMessage,
+    StoredPage,
+    Webhook,
+)
 
 # Evolution closes an idle connection after 5 s: writing into one that is just closing leaves a send in doubt.
 IDLE_S = 4.0
@@ -29,19 +39,20 @@ CALL_TIMEOUT_S = 20.0
 # The largest file, 16 MiB, costs about 85 MB while it is written out in base64 and sent.
 FILES_AT_ONCE = 4
 PROBE_TIMEOUT_S = 5.0
+# Evolution tries a download again after 5 s, and says nothing until it has all of it.
+FETCH_TIMEOUT_S = 60.0
+LONGEST_FETCH_S = 120.0
+FETCHES_AT_ONCE = 2
+# What stands around a file in the answer: its caption, name and type.
+AROUND_A_FILE = 128 * 1024
+CHUNK = 64 * 1024
 NOBODY = "portal-probe"
 # Of stored messages: what lies beyond is older than any doubt.
 PAGE_SIZE = 100
 MOST_PAGES = 10
-EVENTS = (
-    "QRCODE_UPDATED",
-    "CONNECTION_UPDATE",
-    "MESSAGES_UPSERT",
-    "MESSAGES_UPDATE",
-    "SEND_MESSAGE",
-    "LOGOUT_INSTANCE",
-    "STATUS_INSTANCE",
-)
+# Of the eight settings those that must be there, as Evolution takes all or none (contract §8).
+SWITCHES = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
+TEXTS = ("msgCall", "wavoipToken")
 
 
 class EvolutionClient:
@@ -53,8 +64,16 @@ class EvolutionClient:
         self._send_timeout_s = send_timeout_s
         self._local = threading.local()
         self._files = threading.BoundedSemaphore(FILES_AT_ONCE)
+        self._fetches = threading.BoundedSemaphore(FETCHES_AT_ONCE)
 
-    def create_instance(self, name: str, *, webhook: Webhook, pairing_number: str | None = None) -> QrCode | None:
+    def create_instance(
+        self,
+        name: str,
+        *,
+        webhook: Webhook,
+        chats: ChatFilter = ONLY_PERSONS,
+        pairing_number: str | None = None,
+    ) -> QrCode | None:
         """Make the instance and start pairing; Evolution answers after 5 s, usually later than its first webhook.
 
         Never in parallel for one name: the second call destroys what the first one made (contract §3.1).
@@ -63,7 +82,7 @@ class EvolutionClient:
             "instanceName": name,
             "integration": "WHATSAPP-BAILEYS",
             "qrcode": True,
-            "groupsIgnore": True,
+            **chats.as_settings(),
             "webhook": _webhook_body(webhook),
         }
         if pairing_number:
@@ -88,11 +107,34 @@ class EvolutionClient:
         row = next((item for item in rows if item.get("name") == name), None)
         if row is None:
             raise EvolutionUnavailable(errors.INSTANCE_UNKNOWN)
-        return Instance(name, row.get("connectionStatus") or "close", row.get("ownerJid"), row.get("profileName"))
+        state = row.get("connectionStatus") or "close"
+        return Instance(name, state, row.get("ownerJid"), row.get("profileName"), row.get("Setting"))
 
     def set_webhook(self, name: str, webhook: Webhook) -> None:
         body = {"webhook": {"enabled": True, **_webhook_body(webhook)}}
         self._request("POST", f"/webhook/set/{quote(name, safe='')}", json=body)
+
+    def find_webhook(self, name: str) -> FoundWebhook | None:
+        """The instance's webhook; None when it has none or is not loaded."""
+        row = self._request("GET", f"/webhook/find/{quote(name, safe='')}")
+        if not row.get("url"):
+            return None
+        return FoundWebhook(
+            url=str(row["url"]),
+            is_enabled=row.get("enabled") is True,
+            events=frozenset(map(str, row.get("events") or ())),
+            by_events=row.get("webhookByEvents") is True,
+            has_base64=row.get("webhookBase64") is True,
+            headers=row.get("headers") or {},
+        )
+
+    def set_settings(self, name: str, *, found: Mapping[str, Any] | None, chats: ChatFilter) -> None:
+        """Let these chats through and leave all else as it was found, since Evolution takes all settings or none."""
+        was = found or {}
+        switches = {field: was.get(field) is True for field in SWITCHES}
+        texts = {field: was[field] for field in TEXTS if isinstance(was.get(field), str)}
+        body = {**switches, **texts, **chats.as_settings()}
+        self._request("POST", f"/settings/set/{quote(name, safe='')}", json=body)
 
     def restart(self, name: str) -> None:
         """Close and reopen the socket. Raises EvolutionUnavailable when the instance is closed."""
@@ -125,19 +167,41 @@ class EvolutionClient:
             }
             return self._send("sendMedia", name, body, connect_timeout_s=WRITE_TIMEOUT_S)
 
+    def fetch_media(self, name: str, external_id: str, *, at_most: int) -> bytes:
+        """The content of a stored message's file. Raises EvolutionRejected for one that is gone or has more bytes."""
+        path = f"/chat/getBase64FromMediaMessage/{quote(name, safe='')}"
+        asked = {"message": {"key": {"id": external_id}}}
+        with self._fetches:
+            try:
+                longest = at_most * 4 // 3 + AROUND_A_FILE
+                body = self._request("POST", path, json=asked, timeout_s=FETCH_TIMEOUT_S, at_most=longest)
+            except EvolutionError as e:
+                raise errors.of_media(e) from e
+            return _content(body.get("base64"), at_most)
+
     def find_sent(self, name: str, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
         """The stored messages of our own side in that span, newest first, as Evolution's records."""
-        span = {"gte": since.isoformat(), "lte": until.isoformat()}
-        path = f"/chat/findMessages/{quote(name, safe='')}"
         records: list[dict[str, Any]] = []
         for page in range(1, MOST_PAGES + 1):
-            where = {"key": {"fromMe": True}, "messageTimestamp": span}
-            body = {"where": where, "page": page, "offset": PAGE_SIZE}
-            found = self._request("POST", path, json=body).get("messages") or {}
-            records += found.get("records") or []
-            if page >= int(found.get("pages") or 0):
+            found = self._find_messages(name, {"key": {"fromMe": True}}, since, until, page=page)
+            records += found.records
+            if page >= found.pages:
                 break
         return records
+
+    def find_messages(self, name: str, *, since: datetime, until: datetime, page: int) -> StoredPage:
+        """One page of the stored messages of both sides in that span."""
+        return self._find_messages(name, {}, since, until, page=page)
+
+    def _find_messages(
+        self, name: str, where: Mapping[str, Any], since: datetime, until: datetime, *, page: int
+    ) -> StoredPage:
+        span = {"gte": since.isoformat(), "lte": until.isoformat()}
+        # Evolution calls the size of a page its offset.
+        body = {"where": {**where, "messageTimestamp": span}, "page": page, "offset": PAGE_SIZE}
+        answer = self._request("POST", f"/chat/findMessages/{quote(name, safe='')}", json=body)
+        found = answer.get("messages") or {}
+        return StoredPage(found.get("records") or [], int(found.get("pages") or 0), int(found.get("total") or 0))
 
     def verify_key(self) -> None:
         """Ask for an instance that nobody has: cheap, in every version, and answered only to the right key."""
@@ -173,11 +237,12 @@ class EvolutionClient:
         params: Mapping[str, str] | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
         connect_timeout_s: float | None = None,
+        at_most: int | None = None,
     ) -> dict[str, Any]:
         """The body of a success (a list under `items`). Raises EvolutionError for everything else."""
         try:
             timeout = (connect_timeout_s or CONNECT_TIMEOUT_S, timeout_s)
-            answer = self._exchange(method, path, json=json, params=params, timeout=timeout)
+            answer = self._exchange(method, path, json=json, params=params, timeout=timeout, at_most=at_most)
         except requests.RequestException as e:
             raise errors.from_exception(e) from e
         body = _parse(answer)
@@ -193,6 +258,7 @@ class EvolutionClient:
         json: Mapping[str, Any] | None,
         params: Mapping[str, str] | None,
         timeout: tuple[float, float],
+        at_most: int | None,
     ) -> requests.Response:
         line = self._line()
         body = None if json is None else dump(json).encode()
@@ -205,6 +271,8 @@ class EvolutionClient:
         request.headers = CaseInsensitiveDict({**self._headers, **of_body})
         answer = line.adapter.send(request, timeout=timeout, **line.settings)
         # Read to its end here: an answer that is cut short is a failed exchange too.
+        if at_most is not None:
+            _read(answer, at_most)
         _ = answer.content
         return answer
 
@@ -246,7 +314,7 @@ def _webhook_body(webhook: Webhook) -> dict[str, Any]:
         "byEvents": False,
         "base64": False,
         "headers": {"jwt_key": webhook.jwt_key},
-        "events": list(EVENTS),
+        "events": list(webhook.events),
     }
 
 
@@ -261,6 +329,31 @@ def _without_hidden_error(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("error") is True:
         raise EvolutionUnavailable(errors.UNIT_AWAY, str(body.get("message")))
     return body
+
+
+def _read(answer: requests.Response, at_most: int) -> None:
+    """Read an answer of at most so many bytes within a bounded time; a longer one is left unread."""
+    until, chunks, size = time.monotonic() + LONGEST_FETCH_S, [], 0
+    for chunk in answer.iter_content(CHUNK):
+        size += len(chunk)
+        chunks.append(chunk)
+        if size > at_most or time.monotonic() > until:
+            answer.close()
+            raise EvolutionRejected(errors.MEDIA_TOO_LARGE) if size > at_most else EvolutionUnknown(errors.TIMED_OUT)
+    answer._content = b"".join(chunks)
+
+
+def _content(encoded: object, at_most: int) -> bytes:
+    """The file in an answer. Raises EvolutionError for none, an empty one or one with more bytes."""
+    try:
+        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
+    except ValueError as e:
+        raise EvolutionUnknown(errors.UNCLEAR, "not base64") from e
+    if not content:
+        raise EvolutionUnknown(errors.UNCLEAR, "no file in the answer")
+    if len(content) > at_most:
+        raise EvolutionRejected(errors.MEDIA_TOO_LARGE)
+    return content
 
 
 def _parse(answer: requests.Response) -> object:

@@ -57,10 +57,14 @@ INVALID_REQUEST = "invalid_request"
 TIMED_OUT = "timed_out"
 PREPARING_FAILED = "preparing_failed"
 UNCLEAR = "unclear_answer"
+MEDIA_GONE = "media_gone"
+MEDIA_TOO_LARGE = "too_large"
 
 # How WhatsApp's library words a limit: too much at once, or "reach-out timelock", error 463. A load balancer has a
 # status 463 of its own.
 _LIMIT = re.compile(r"rate-overlimit|reach-?out|timelock|(?<!HTTP )\b463\b", re.IGNORECASE)
+# How it words that a file cannot be had any more: the message was not stored, or WhatsApp has removed the file.
+_GONE = re.compile(r"message not found|not of the media type|expired|\b410\b", re.IGNORECASE)
 # Texts that Evolution's handlers raise before they write anything (2.3.6).
 _HANDLER_RULES = frozenset(
     {
@@ -87,6 +91,13 @@ def from_answer(status: int, body: object) -> EvolutionError:
     if status in _BY_STATUS:
         return _BY_STATUS[status](body, text)
     return EvolutionUnknown(UNCLEAR, f"HTTP {status} {text}")
+
+
+def of_media(error: EvolutionError) -> EvolutionError:
+    """What a failed request for a file means: some answers say that it never can be had."""
+    if isinstance(error, EvolutionUnknown) and _GONE.search(error.detail):
+        return EvolutionRejected(MEDIA_GONE, error.detail)
+    return error
 
 
 def texts(body: object) -> Iterator[str]:

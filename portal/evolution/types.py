@@ -1,14 +1,66 @@
 """What Evolution answers, as far as the portal uses it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+EVENTS = (
+    "QRCODE_UPDATED",
+    "CONNECTION_UPDATE",
+    "MESSAGES_UPSERT",
+    "MESSAGES_UPDATE",
+    "MESSAGES_EDITED",
+    "MESSAGES_DELETE",
+    "MESSAGES_SET",
+    "SEND_MESSAGE",
+    "CONTACTS_UPSERT",
+    "CALL",
+    "GROUPS_UPSERT",
+    "REMOVE_INSTANCE",
+    "LOGOUT_INSTANCE",
+)
+# Older servers refuse the whole list when one of these is in it (contract §4.3).
+EVENTS_SINCE_2_3 = ("SEND_MESSAGE_UPDATE", "STATUS_INSTANCE")
+
+
+def events_of(version: tuple[int, ...]) -> tuple[str, ...]:
+    """The events that the portal reads, of those that this version knows; one that is not known is taken for 2.3."""
+    return EVENTS if version and version < (2, 3) else EVENTS + EVENTS_SINCE_2_3
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where Evolution posts an instance's events, and the key it signs its JWT header with."""
+    """Where Evolution posts an instance's events, which of them, and the key it signs its JWT header with."""
 
     url: str
     jwt_key: str
+    events: tuple[str, ...] = EVENTS + EVENTS_SINCE_2_3
+
+
+@dataclass(frozen=True)
+class FoundWebhook:
+    """A webhook as Evolution has it."""
+
+    url: str
+    is_enabled: bool
+    events: frozenset[str]
+    by_events: bool
+    has_base64: bool
+    headers: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ChatFilter:
+    """Which chats that are no person's Evolution lets through: groups; stories and broadcasts (contract §8)."""
+
+    ignores_groups: bool = True
+    reads_status: bool = False
+
+    def as_settings(self) -> dict[str, bool]:
+        return {"groupsIgnore": self.ignores_groups, "readStatus": self.reads_status}
+
+
+ONLY_PERSONS = ChatFilter()
 
 
 @dataclass(frozen=True)
@@ -27,6 +79,16 @@ class Instance:
     state: str
     owner_jid: str | None
     profile_name: str | None
+    settings: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """One page of the messages that Evolution stored, newest first, and how many pages and messages there are."""
+
+    records: list[dict[str, Any]]
+    pages: int
+    total: int
 
 
 @dataclass(frozen=True)

@@ -1,165 +1,128 @@
-"""What one fact does to the rows. Each function may see its fact twice, late or early, and ends the same."""
+"""What stored events of one unit do to its rows: each fact may come twice, late or early, and the end is the same.
 
-from datetime import timedelta
-from uuid import UUID
+Facts are sorted by what they are about, not by when they came: messages first, then what is said about them.
+"""
 
-from sqlalchemy import case, extract, func, or_
-from uuid_utils.compat import uuid7
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
 
-from portal import phone
-from portal.clock import now
 from portal.db import db
-from portal.inbox import states
-from portal.inbox.events import UNSAFE_IN_COLUMNS, Address, Fact, MessageSeen, ReceiptSeen, parse
-from portal.models import Contact, Direction, Message, MessageSource, MessageStatus, WebhookEvent
-from portal.services import delivery
-from portal.services.connections import lock_connection
-from portal.services.conversations import find_or_add_contact, find_or_open_conversation, note_last_message
+from portal.inbox import calls, changes, messages, states
+from portal.inbox.events import News, parse
+from portal.inbox.facts import (
+    Address,
+    CallSeen,
+    ChatNamed,
+    ConnectionChanged,
+    Fact,
+    InstanceRemoved,
+    MessageDeleted,
+    MessageEdited,
+    MessageSeen,
+    QrCodeIssued,
+    ReceiptSeen,
+)
+from portal.inbox.people import LONG_AGO, Mention, People
+from portal.models import Connection, ContactKind, CountedOutcome, Unit, WebhookEvent
+from portal.services import delivery, webhook_counts
+from portal.services.delivery import Receipt
 from portal.tenancy import TenantScope
 
-# An echo names no send: the same text to the same person within this time of it is taken for it. Evolution may
-# hold a send for 90 s (contract §5.5).
-ECHO_WINDOW = timedelta(minutes=3)
+Kind = TypeVar("Kind")
 
 
-def apply(scope: TenantScope, event: WebhookEvent) -> None:
-    """Understand one stored event of a locked unit. Raises NotUnderstood."""
-    facts, told_at = parse(event.event, event.body)
-    unit_id = event.unit_id
-    assert unit_id is not None
-    for fact in facts:
-        _apply_fact(scope, unit_id, fact, event.instance_name, told_at)
+@dataclass(frozen=True)
+class _Told:
+    fact: Fact
+    news: News
+    event: WebhookEvent
 
 
-def _apply_fact(scope: TenantScope, unit_id: UUID, fact: Fact, instance_name: str, told_at: str | None) -> None:
-    if isinstance(fact, ReceiptSeen):
-        delivery.apply_receipt(scope, unit_id, fact.external_id, fact.receipt, now())
-    elif isinstance(fact, MessageSeen):
-        _apply_message(scope, unit_id, fact)
-    else:
-        connection = lock_connection(scope, unit_id)
-        # News of an instance that was replaced says nothing about this one.
-        if connection.instance_name == instance_name:
-            states.apply(connection, fact, told_at)
-
-
-def _apply_message(scope: TenantScope, unit_id: UUID, seen: MessageSeen) -> None:
-    contact_id = _contact_of(scope, seen.chat, name=seen.sender_name)
-    conversation_id = find_or_open_conversation(scope, unit_id, contact_id)
-    if seen.from_me:
-        _apply_own(scope, unit_id, conversation_id, seen)
-    elif _insert(scope, unit_id, conversation_id, seen, MessageStatus.RECEIVED) is not None:
-        _note_last(scope, conversation_id, seen, Direction.INBOUND)
-
-
-def _note_last(scope: TenantScope, conversation_id: UUID, seen: MessageSeen, direction: Direction) -> None:
-    note_last_message(scope, conversation_id, kind=seen.kind, body=seen.body, at=seen.at, direction=direction)
-
-
-def _contact_of(scope: TenantScope, chat: Address, *, name: str | None) -> UUID:
-    """The one contact behind both addresses. Where each is known as a person of its own, the number decides."""
-    number = phone.canonical("+" + chat.number) if chat.number else None
-    known = _known_contacts(scope, number, chat.lid)
-    by_number = next((c for c in known if number and c.phone == number), None)
-    by_lid = next((c for c in known if chat.lid and c.lid == chat.lid), None)
-    contact = by_number or (by_lid if number is None or (by_lid and by_lid.phone is None) else None)
-    if contact is None:
-        contact = _new_contact(scope, number, None if by_lid else chat.lid)
-    contact.phone = contact.phone or number
-    contact.whatsapp_number = chat.number or contact.whatsapp_number
-    if by_lid is None:
-        contact.lid = contact.lid or chat.lid
-    contact.name = contact.name or name
+def apply(scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]) -> None:
+    """Understand stored events of a locked unit, with its connection locked as well. Raises NotUnderstood."""
+    told = [one for one in _read(events) if _is_wanted(unit, one.fact)]
+    seen = [messages.Arrival(fact, one.event.repair_id) for fact, one in _all(told, MessageSeen)]
+    called = [fact for fact, _ in _all(told, CallSeen)]
+    people = People(scope, _mentions(told))
+    if seen:
+        messages.apply(scope, unit.id, seen, people)
+    if called:
+        calls.apply(scope, unit.id, called, people)
+    _apply_receipts(scope, connection, told)
+    edits = [(edit, one.event.received_at) for edit, one in _all(told, MessageEdited)]
+    deletions = [(deletion, one.event.received_at) for deletion, one in _all(told, MessageDeleted)]
+    changes.apply(scope, unit.id, [*edits, *deletions])
+    _apply_names(scope, [_name(fact, one.news) for fact, one in _all(told, ChatNamed)])
+    _apply_states(connection, told)
     db.session.flush()
-    return contact.id
 
 
-def _known_contacts(scope: TenantScope, number: str | None, lid: str | None) -> list[Contact]:
-    wanted = [Contact.phone == number] if number else []
-    wanted += [Contact.lid == lid] if lid else []
-    return list(db.session.scalars(scope.select(Contact).where(or_(*wanted)).with_for_update()))
+def _read(events: Iterable[WebhookEvent]) -> Iterator[_Told]:
+    for event in events:
+        news = parse(event.event, event.body)
+        if not news.is_known:
+            webhook_counts.add(CountedOutcome.UNKNOWN_EVENT, event.event)
+        yield from (_Told(fact, news, event) for fact in news.facts)
 
 
-def _new_contact(scope: TenantScope, number: str | None, lid: str | None) -> Contact:
-    if number:
-        # Another unit's relay may be adding the same person at this moment.
-        return scope.get(Contact, find_or_add_contact(scope, phone=number))
-    db.session.execute(scope.insert(Contact, [{"id": uuid7(), "lid": lid}]).on_conflict_do_nothing())
-    contact: Contact = db.session.scalars(scope.select(Contact).where(Contact.lid == lid)).one()
-    return contact
+def _all(told: Sequence[_Told], kind: type[Kind]) -> list[tuple[Kind, _Told]]:
+    return [(one.fact, one) for one in told if isinstance(one.fact, kind)]
 
 
-def _apply_own(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> None:
-    """A message of ours: the echo of a send, or what the owner wrote on the phone."""
-    message = delivery.find_by_external_id(scope, unit_id, seen.external_id)
-    message = message or _find_echoed(scope, unit_id, conversation_id, seen)
-    if message is None:
-        message = _insert(scope, unit_id, conversation_id, seen, MessageStatus.SENT)
-        if message is None:
-            return
-        _note_last(scope, conversation_id, seen, Direction.OUTBOUND)
-    delivery.confirm_sent(scope, message, external_id=seen.external_id, at=seen.at)
-    if seen.receipt in delivery.RUNGS:
-        delivery.climb(scope, message, seen.receipt, now())
-
-
-def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> Message | None:
-    """The send in doubt that this is the echo of: by our own id where Evolution keeps it, else by content and time.
-
-    Of several equal ones the nearest in time. A person may have settled the doubt before (`handled_at`).
-    """
-    since, until = seen.at - ECHO_WINDOW, seen.at + ECHO_WINDOW
-    same_body = func.translate(Message.body, UNSAFE_IN_COLUMNS, "") == seen.body
-    same_text = (
-        ~Message.is_id_kept
-        & (Message.conversation_id == conversation_id)
-        & (Message.kind == seen.kind)
-        & (same_body | (Message.media_id.is_not(None) & (Message.body == "")))
-        & Message.sending_at.between(since, until)
-    )
-    own_id = Message.proposed_id == seen.external_id
-    in_doubt = Message.status.in_((MessageStatus.SENDING, MessageStatus.UNCONFIRMED))
-    noted_as_arrived = (
-        (Message.status == MessageStatus.SENT) & Message.accepted_at.is_(None) & Message.sent_at.between(since, until)
-    )
-    statement = (
-        scope.select(Message)
-        .where(
-            Message.unit_id == unit_id,
-            Message.external_id.is_(None),
-            in_doubt | noted_as_arrived,
-            own_id | same_text,
-        )
-        .order_by(
-            case((own_id, 0), else_=1),
-            func.abs(extract("epoch", Message.sending_at - seen.at)),
-            Message.sending_at,
-        )
-        .limit(1)
-        .with_for_update()
-    )
-    message: Message | None = db.session.scalar(statement)
-    return message
-
-
-def _insert(
-    scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen, status: MessageStatus
-) -> Message | None:
-    """The new row, or None when the message was there already."""
-    is_inbound = status == MessageStatus.RECEIVED
-    row = {
-        "id": uuid7(),
-        "unit_id": unit_id,
-        "conversation_id": conversation_id,
-        "external_id": seen.external_id,
-        "direction": Direction.INBOUND if is_inbound else Direction.OUTBOUND,
-        "kind": seen.kind,
-        "body": seen.body,
-        "status": status,
-        "source": None if is_inbound else MessageSource.PHONE,
-        "occurred_at": seen.at,
-        "sent_at": None if is_inbound else seen.at,
+def _is_wanted(unit: Unit, fact: Fact) -> bool:
+    """Chats that are no person's are kept where the unit wants them."""
+    chat: Address | None = getattr(fact, "chat", None)
+    wanted = {
+        ContactKind.GROUP: unit.keeps_groups,
+        ContactKind.STORIES: unit.keeps_stories,
+        ContactKind.BROADCAST: unit.keeps_broadcasts,
     }
-    inserted = scope.insert(Message, [row]).on_conflict_do_nothing().returning(Message.id)
-    message_id = db.session.scalar(inserted)
-    return None if message_id is None else scope.get(Message, message_id)
+    return chat is None or wanted.get(chat.kind, True)
+
+
+def _mentions(told: Sequence[_Told]) -> list[Mention]:
+    """Whom messages and calls are from or to; in a group the name is the writer's, not the group's."""
+    mentions = []
+    for seen, _ in _all(told, MessageSeen):
+        is_person = seen.chat.kind == ContactKind.PERSON
+        mentions.append(Mention(seen.chat, seen.sender_name if is_person else None, seen.at))
+    return mentions + [Mention(call.chat) for call, _ in _all(told, CallSeen)]
+
+
+def _apply_names(scope: TenantScope, named: Sequence[Mention]) -> None:
+    """A name alone makes nobody a contact; but a group is named once, before anybody writes in it."""
+    People(scope, [mention for mention in named if mention.chat.jid])
+    People(scope, [mention for mention in named if not mention.chat.jid], add=False)
+
+
+def _name(fact: ChatNamed, news: News) -> Mention:
+    """A group's newest name counts; a person's counts less than any that came with a message."""
+    is_person = fact.chat.kind == ContactKind.PERSON
+    return Mention(fact.chat, fact.name, LONG_AGO if is_person else _told_at(news))
+
+
+def _told_at(news: News) -> datetime:
+    """Evolution's own clock, which is good for comparing one group's names and for nothing else."""
+    try:
+        return datetime.fromisoformat(news.told_at or "").replace(tzinfo=UTC)
+    except ValueError:
+        return LONG_AGO
+
+
+def _apply_receipts(scope: TenantScope, connection: Connection, told: Sequence[_Told]) -> None:
+    heard = [(Receipt(fact.external_id, fact.receipt, one.event.received_at)) for fact, one in _all(told, ReceiptSeen)]
+    if heard:
+        delivery.apply_receipts(scope, connection.unit_id, heard)
+        newest = max(receipt.at for receipt in heard)
+        connection.last_receipt_at = max(connection.last_receipt_at or newest, newest)
+
+
+def _apply_states(connection: Connection, told: Sequence[_Told]) -> None:
+    """In the order in which they came, for each may overtake the one before it."""
+    for one in told:
+        # News of an instance that was replaced says nothing about this one.
+        is_current = one.event.instance_name == connection.instance_name
+        if is_current and isinstance(one.fact, QrCodeIssued | ConnectionChanged | InstanceRemoved):
+            states.apply(connection, one.fact, one.news.told_at)

@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import queue
 from portal.db import atomic, db, on_commit
 from portal.extensions import parts
-from portal.models import Connection, EventState, EvolutionServer, WebhookEvent
+from portal.models import Connection, CountedOutcome, EventState, EvolutionServer, WebhookEvent
 from portal.secrets import matches, webhook_jwt_purpose
-from portal.services import events
+from portal.services import events, webhook_counts
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,8 @@ LONGEST_UNKNOWN_BODY = 4_096
 LONGEST_NAME = 255
 LONGEST_EVENT = 60
 # Other protocol messages of one's own phone carry key material (contract §11.8).
-KEPT_EDITS = frozenset({"MESSAGE_EDIT", "REVOKE"})
+# By name, or by number.
+KEPT_EDITS = frozenset({"MESSAGE_EDIT", "14", "REVOKE", "0"})
 # JSON can spell characters that no column takes.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -78,6 +79,7 @@ def _take(secret: str, bearer: str | None, payload: dict[str, Any]) -> Reception
         sender = next((s for s in senders if matches(secret, s.secret_hash)), None)
         if sender is None or not _is_signed(bearer, instance_name, sender.server_version):
             log.warning("webhook refused", instance=instance_name, secret_is_right=sender is not None)
+            webhook_counts.add(CountedOutcome.REFUSED, event)
             return Reception.REFUSED
         _store(sender, instance_name, event, payload)
         on_commit(queue.wake_inbox)
@@ -149,6 +151,7 @@ def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, A
 
 def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> None:
     log.warning("webhook for an unknown instance", instance=instance_name)
+    webhook_counts.add(CountedOutcome.UNKNOWN_INSTANCE, event)
     unknown = WebhookEvent.unit_id.is_(None)
     row = {
         "instance_name": instance_name,
@@ -164,6 +167,6 @@ def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> No
     db.session.execute(delete(WebhookEvent).where(unknown, WebhookEvent.id < oldest_kept))
 
 
-def _edit_type(payload: dict[str, Any]) -> object:
+def _edit_type(payload: dict[str, Any]) -> str:
     data = payload.get("data")
-    return data.get("type") if isinstance(data, dict) else None
+    return str(data.get("type") if isinstance(data, dict) else None)

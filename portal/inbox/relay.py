@@ -8,17 +8,22 @@ import structlog
 from sqlalchemy import ColumnElement, func, or_, select
 
 from portal.clock import now
-from portal.db import db
+from portal.db import among, db
 from portal.inbox import process
-from portal.models import Connection, EventState, WebhookEvent
+from portal.models import Connection, EventState, Unit, WebhookEvent
 from portal.services import delivery
+from portal.services.connections import lock_connection
 from portal.tenancy import TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
+LARGEST_BATCH = 8 * 1024 * 1024
 LOOK_AHEAD = 1_000
 MOST_ATTEMPTS = 5
+# A night without messages is one gap, not the usual one.
+LONGEST_USUAL_GAP_S = 3_600.0
+GAP_WEIGHT = 0.05
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,30 @@ def _drain_unit(waiting: _Waiting) -> int:
     with tenant_transaction(TenantScope(waiting.tenant_id)) as scope:
         if not delivery.lock_unit(scope, waiting.unit_id, skip_locked=True):
             return 0
+        unit = scope.get(Unit, waiting.unit_id)
+        # Before the messages and the lane, as everybody who holds several of them does.
+        connection = lock_connection(scope, waiting.unit_id)
         events = _next_events(scope, waiting.unit_id)
-        if not _apply_together(scope, events):
+        if not _apply(scope, unit, connection, events):
             for event in events:
-                _apply_alone(scope, event)
-        _note_heard(scope, waiting.unit_id, events)
+                _apply_alone(scope, unit, connection, event)
+        _note_heard(connection, events)
         return len(events)
 
 
 def _next_events(scope: TenantScope, unit_id: UUID) -> list[WebhookEvent]:
-    statement = scope.select(WebhookEvent).where(WebhookEvent.unit_id == unit_id, _is_due())
-    return list(db.session.scalars(statement.order_by(WebhookEvent.id).limit(BATCH)))
+    """The unit's oldest events, as many as fit into memory: one body may have 16 MiB."""
+    due = (WebhookEvent.unit_id == unit_id) & _is_due()
+    sizes = scope.select(WebhookEvent, WebhookEvent.id, func.octet_length(WebhookEvent.body)).where(due)
+    ids, size = list[int](), 0
+    for event_id, its_size in db.session.execute(sizes.order_by(WebhookEvent.id).limit(BATCH)):
+        size += its_size
+        if ids and size > LARGEST_BATCH:
+            break
+        ids.append(event_id)
+    # Fresh, since an attempt that failed in this session left its own marks on them.
+    chosen = scope.select(WebhookEvent).where(among(WebhookEvent.id, ids)).order_by(WebhookEvent.id)
+    return list(db.session.scalars(chosen.execution_options(populate_existing=True)))
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -66,22 +84,26 @@ def _is_due() -> ColumnElement[bool]:
     return (WebhookEvent.state == EventState.NEW) & WebhookEvent.unit_id.is_not(None) & is_time
 
 
-def _apply_together(scope: TenantScope, events: list[WebhookEvent]) -> bool:
+def _apply(scope: TenantScope, unit: Unit, connection: Connection, events: list[WebhookEvent]) -> bool:
     """The usual way: one savepoint for the batch. False when one of them fails, with nothing applied."""
     try:
         with db.session.begin_nested():
-            for event in events:
-                process.apply(scope, event)
-                event.state = EventState.DONE
+            process.apply(scope, unit, connection, events)
+            _note_done(scope, events)
     except Exception:
         return False
     return True
 
 
-def _apply_alone(scope: TenantScope, event: WebhookEvent) -> None:
+def _note_done(scope: TenantScope, events: list[WebhookEvent]) -> None:
+    this = scope.update(WebhookEvent).where(among(WebhookEvent.id, [event.id for event in events]))
+    db.session.execute(this.values(state=EventState.DONE).execution_options(synchronize_session=False))
+
+
+def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: WebhookEvent) -> None:
     try:
         with db.session.begin_nested():
-            process.apply(scope, event)
+            process.apply(scope, unit, connection, [event])
             event.state = EventState.DONE
     except Exception as e:
         _put_off(event, e)
@@ -97,10 +119,14 @@ def _put_off(event: WebhookEvent, error: Exception) -> None:
     log.warning("event not applied", event_id=event.id, name=event.event, attempts=event.attempts, error=event.error)
 
 
-def _note_heard(scope: TenantScope, unit_id: UUID, events: list[WebhookEvent]) -> None:
-    if events:
-        heard_at = max(event.received_at for event in events)
-        this = scope.update(Connection).where(Connection.unit_id == unit_id)
+def _note_heard(connection: Connection, events: list[WebhookEvent]) -> None:
+    """When the unit was heard last, and how long that usually takes. What was looked up was not heard."""
+    heard = sorted(event.received_at for event in events if event.repair_id is None)
+    for at in heard:
+        last = connection.last_event_at
+        if last is not None and at > last:
+            gap_s = min((at - last).total_seconds(), LONGEST_USUAL_GAP_S)
+            usual_s = connection.usual_gap_s
+            connection.usual_gap_s = gap_s if usual_s is None else usual_s + (gap_s - usual_s) * GAP_WEIGHT
         # An event that is tried again was heard long before the newest one.
-        newest = func.greatest(Connection.last_event_at, heard_at)
-        db.session.execute(this.values(last_event_at=newest).execution_options(synchronize_session=False))
+        connection.last_event_at = max(last or at, at)

@@ -4,23 +4,30 @@ from datetime import timedelta
 
 from portal.clock import now
 from portal.db import db
-from portal.inbox.events import ConnectionChanged, QrCodeIssued
+from portal.inbox.facts import ConnectionChanged, InstanceRemoved, QrCodeIssued
 from portal.models import Connection, ConnectionAction, ConnectionStatus, ScanLink, StatusReason
-from portal.services.connections import set_status
+from portal.services.connections import REFUSALS, set_status
+from portal.services.linking import show_open
 from portal.tenancy import TenantScope
 
 SYNCHRONISING_FOR = timedelta(seconds=60)
 BANNED = (402, 403, 406)
 LOGGED_OUT = 401
 QR_LIMIT = 428
-# A ban and the QR limit log out as well, and are told in any order: what led to it is the better answer.
-CAUSES = (StatusReason.NUMBER_BANNED, StatusReason.QR_EXPIRED)
+# These log out as well, and are told in any order: what led to it is the better answer.
+CAUSES = (StatusReason.NUMBER_BANNED, StatusReason.QR_EXPIRED, *REFUSALS)
 EFFECTS = (StatusReason.LOGGED_OUT, StatusReason.CONNECTION_LOST)
 ENDINGS = ("close", "refused")
 
 
-def apply(connection: Connection, fact: QrCodeIssued | ConnectionChanged, told_at: str | None) -> None:
-    """Move the connection, unless the news is older than what is known."""
+def apply(
+    connection: Connection, fact: QrCodeIssued | ConnectionChanged | InstanceRemoved, told_at: str | None
+) -> None:
+    """Move the connection, unless the news is older than what is known. It must be locked."""
+    if isinstance(fact, InstanceRemoved):
+        # It is told before it is done, and sometimes of an instance that stays.
+        connection.check_at = now()
+        return
     if told_at and connection.state_told_at and told_at < connection.state_told_at:
         _heed_old_news(connection, fact)
         return
@@ -71,9 +78,8 @@ def _opened(connection: Connection, fact: ConnectionChanged) -> None:
         connection.synchronising_until = now() + SYNCHRONISING_FOR
         connection.qr_count = 0
     _fulfil_connect(connection)
-    connection.phone = fact.owner or connection.phone
-    connection.profile_name = fact.profile_name or connection.profile_name
-    set_status(connection, ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
+    if not show_open(connection, owner=fact.owner, profile_name=fact.profile_name):
+        return
     scope = TenantScope(connection.tenant_id)
     links = scope.update(ScanLink).where(ScanLink.unit_id == connection.unit_id, ScanLink.ended_at.is_(None))
     db.session.execute(links.values(ended_at=now(), ended_by_connecting=True))

@@ -123,6 +123,7 @@ class Message(Base):
             postgresql_where=text("status IN ('sending', 'unconfirmed')"),
         ),
         Index("ix_messages_refers_to", "unit_id", "refers_to", postgresql_where=text("refers_to IS NOT NULL")),
+        Index("ix_messages_media_id", "media_id", postgresql_where=text("media_id IS NOT NULL")),
         Index(
             "ix_messages_unread",
             "conversation_id",

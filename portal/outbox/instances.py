@@ -12,19 +12,18 @@ from uuid import UUID
 import structlog
 from sqlalchemy import func, or_, select
 
-from portal import phone
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
-from portal.evolution.types import Instance, QrCode, Webhook
+from portal.evolution.types import ChatFilter, QrCode, Webhook
 from portal.extensions import parts
-from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason
-from portal.outbox import leftovers, servers
+from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason, Unit
+from portal.outbox import intents, leftovers, servers
 from portal.outbox.leftovers import Leftover
-from portal.secrets import webhook_jwt_purpose
-from portal.services.connections import lock_connection, set_status
+from portal.outbox.reconcile import correct
+from portal.services.connections import REFUSALS, lock_connection, set_status
 from portal.services.servers import place
 from portal.tenancy import TenantScope, across_tenants, tenant_transaction
 
@@ -33,11 +32,13 @@ log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 5
 RETRY_S = 2.0
 CHECK_AFTER_RESTART_S = 5.0
-REASONS = {
+# Evolution is away: that says nothing new about the number.
+AWAY = {
     errors.UNREACHABLE: StatusReason.EVOLUTION_UNREACHABLE,
     errors.KEY_REFUSED: StatusReason.EVOLUTION_KEY_REFUSED,
     errors.NOT_LICENSED: StatusReason.EVOLUTION_NOT_LICENSED,
 }
+REASONS = AWAY | {errors.INSTANCE_UNKNOWN: StatusReason.INSTANCE_GONE}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ClaimedAction:
     webhook_secret: str
     pairing_number: str | None
     server_id: UUID
+    chats: ChatFilter
 
 
 def claim_actions(owner_id: UUID, *, limit: int, busy_servers: Collection[UUID] = ()) -> list[ClaimedAction]:
@@ -93,7 +95,9 @@ def carry_out(wish: ClaimedAction) -> None:
 def _connect(wish: ClaimedAction, client: EvolutionClient) -> None:
     webhook = _webhook(wish)
     try:
-        qr = client.create_instance(wish.instance_name, webhook=webhook, pairing_number=wish.pairing_number)
+        qr = client.create_instance(
+            wish.instance_name, webhook=webhook, chats=wish.chats, pairing_number=wish.pairing_number
+        )
     except EvolutionRejected as e:
         if e.code != errors.NAME_IN_USE:
             raise
@@ -143,6 +147,7 @@ def _delete(wish: ClaimedAction, client: EvolutionClient) -> None:
         if connection is not None:
             _clear(connection)
             set_status(connection, ConnectionStatus.NOT_CONFIGURED, None)
+            connection.checked_at = connection.webhook_checked_at = None
             connection.instance_name = connection.webhook_secret_hash = connection.webhook_secret_encrypted = None
             connection.phone = connection.profile_name = connection.connected_at = None
 
@@ -159,19 +164,7 @@ def _check(wish: ClaimedAction, client: EvolutionClient) -> None:
         if state is None:
             _ask_later(connection, ConnectionAction.CHECK, CHECK_AFTER_RESTART_S)
         else:
-            _correct(connection, state, instance)
-
-
-def _correct(connection: Connection, state: str, instance: Instance | None) -> None:
-    linked = (ConnectionStatus.CONNECTED, ConnectionStatus.CONNECTING)
-    if instance is not None and connection.status != ConnectionStatus.CONNECTED:
-        connection.phone = phone.from_jid(instance.owner_jid) or connection.phone
-        connection.profile_name = instance.profile_name or connection.profile_name
-        set_status(connection, ConnectionStatus.CONNECTED, StatusReason.SCAN_COMPLETED)
-    elif state == "connecting" and connection.status == ConnectionStatus.CONNECTED:
-        set_status(connection, ConnectionStatus.CONNECTING, StatusReason.CONNECTION_LOST)
-    elif state == "close" and connection.status in linked:
-        set_status(connection, ConnectionStatus.DISCONNECTED, StatusReason.CONNECTION_LOST)
+            correct(connection, state, instance)
 
 
 _ACTIONS = {
@@ -209,12 +202,12 @@ def _take(connection: Connection, owner_id: UUID) -> ClaimedAction | None:
         pairing_number=connection.pairing_number,
         # Without one nothing was made anywhere, and any server says so.
         server_id=connection.evolution_server_id or servers.default_server_id(),
+        chats=intents.chat_filter(db.session.scalars(select(Unit).where(Unit.id == connection.unit_id)).one()),
     )
 
 
 def _webhook(wish: ClaimedAction) -> Webhook:
-    url = f"{parts.config.base_url}/webhooks/whatsapp/evolution/{wish.webhook_secret}"
-    return Webhook(url=url, jwt_key=parts.vault.derived(webhook_jwt_purpose(wish.instance_name))[0])
+    return intents.webhook(wish.instance_name, wish.webhook_secret, servers.version_of(wish.server_id))
 
 
 def _still_wanted(scope: TenantScope, wish: ClaimedAction) -> Connection | None:
@@ -252,8 +245,7 @@ def _try_again(wish: ClaimedAction, error: EvolutionError) -> None:
 
 
 def _finish_broken(wish: ClaimedAction, error: EvolutionError) -> None:
-    if wish.action == ConnectionAction.CHECK and error.code in REASONS:
-        # Evolution is away: that says nothing new about the number.
+    if wish.action == ConnectionAction.CHECK and error.code in AWAY:
         _try_again_check(wish)
         return
     _finish(wish, ConnectionStatus.DISCONNECTED, REASONS.get(error.code, StatusReason.CONNECTION_ERROR))
@@ -270,8 +262,10 @@ def _finish(wish: ClaimedAction, status: ConnectionStatus, reason: StatusReason 
     with tenant_transaction(TenantScope(wish.tenant_id)) as scope:
         connection = _still_wanted(scope, wish)
         if connection is not None:
+            # While the wish stands on the row: what was asked for counts as no loss.
+            kept = connection.status_reason if connection.status_reason in REFUSALS else reason
+            set_status(connection, status, kept)
             _clear(connection)
-            set_status(connection, status, reason)
 
 
 def _remove_quietly(client: EvolutionClient, instance_name: str) -> None:

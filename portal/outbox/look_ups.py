@@ -69,19 +69,23 @@ def carry_out(look_up: LookUp) -> None:
         return
     with across_tenants("the look-up names the tenant"), atomic():
         for record in reversed(records):
-            payload = _event(look_up, record)
+            payload = event_of(record, instance_name=look_up.instance_name, own_phone=look_up.phone)
             events.store(look_up.tenant_id, look_up.unit_id, look_up.instance_name, payload["event"], payload)
         on_commit(queue.wake_inbox)
     log.info("sends in doubt looked up", unit_id=str(look_up.unit_id), found=len(records))
 
 
-def _event(look_up: LookUp, record: dict[str, Any]) -> dict[str, Any]:
-    """The record as the webhook would have told it, with the highest receipt that Evolution stored."""
-    told = {update.get("status") for update in record.get("MessageUpdate") or [] if isinstance(update, dict)}
-    highest = next((receipt for receipt in reversed(RECEIPTS) if receipt in told), "PENDING")
+def event_of(record: dict[str, Any], *, instance_name: str, own_phone: str | None) -> dict[str, Any]:
+    """A stored message as the webhook would have told it, with the highest receipt that Evolution stored."""
     return {
         "event": "messages.upsert",
-        "instance": look_up.instance_name,
-        "data": {**record, "status": highest},
-        "sender": look_up.phone and look_up.phone + phone.PERSON_SUFFIX,
+        "instance": instance_name,
+        "data": {**record, "status": highest_receipt(record) or "PENDING"},
+        "sender": own_phone and own_phone + phone.PERSON_SUFFIX,
     }
+
+
+def highest_receipt(record: dict[str, Any]) -> str | None:
+    """How far a stored message is known to have come."""
+    told = {update.get("status") for update in record.get("MessageUpdate") or [] if isinstance(update, dict)}
+    return next((receipt for receipt in reversed(RECEIPTS) if receipt in told), None)

@@ -16,11 +16,12 @@ from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionFailed
 from portal.evolution.types import OutgoingMedia, SentMessage
-from portal.outbox import instances, lanes, leftovers, look_ups, owners, servers
+from portal.outbox import instances, lanes, leftovers, look_ups, media_files, owners, servers
 from portal.outbox.gates import SERVER_AWAY, SLOW, Gate
 from portal.outbox.lanes import ClaimedMessage
 from portal.outbox.outcomes import Outcome
 from portal.outbox.recorder import Recorder
+from portal.outbox.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,7 @@ class OutboxRelay:
         self._caretakers = ThreadPoolExecutor(CARETAKERS, thread_name_prefix="care")
         self._caring = threading.Lock()
         self._cared_for: Counter[UUID] = Counter()
+        self._upkeep = Upkeep(self._do)
 
     def drain(self) -> float | None:
         """Claim what is due and hand it to the threads; the seconds until more is due, None if nothing waits."""
@@ -197,6 +199,10 @@ class OutboxRelay:
         away = [server_id for server_id, gate in self._gates.items() if gate.server.is_paused]
         for look_up in look_ups.claim(busy_servers=busy + away):
             self._do(look_up.server_id, partial(look_ups.carry_out, look_up))
+        self._upkeep.take(busy + away)
+        _, busy = self._free_caretakers(enough=media_files.FILES_PER_SERVER)
+        for wanted in media_files.claim(busy_servers=busy + away):
+            self._do(wanted.server_id, partial(media_files.fetch, wanted))
         self._take_leftovers()
 
     def _take_leftovers(self) -> None:
@@ -207,10 +213,10 @@ class OutboxRelay:
         for leftover in leftovers.due(limit=free, busy_servers=busy):
             self._do(leftover.server_id, partial(leftovers.remove, leftover))
 
-    def _free_caretakers(self) -> tuple[int, list[UUID]]:
+    def _free_caretakers(self, *, enough: int = CARETAKERS_PER_SERVER) -> tuple[int, list[UUID]]:
         """How many may be given work, and the servers that have enough of them."""
         with self._caring:
-            busy = [server_id for server_id, number in self._cared_for.items() if number >= CARETAKERS_PER_SERVER]
+            busy = [server_id for server_id, number in self._cared_for.items() if number >= enough]
             return max(0, CARETAKERS - self._cared_for.total()), busy
 
     def _busy_caretakers(self) -> int:

@@ -155,6 +155,13 @@ def read_version(server_id: UUID, *, is_asked: bool = False) -> None:
         db.session.execute(this.values(version=version, version_read_at=now()))
 
 
+def version_of(server_id: UUID) -> tuple[int, ...]:
+    """The server's version as it was last read; nothing when it never was."""
+    known = select(EvolutionServer.version).where(EvolutionServer.id == server_id)
+    with across_tenants(OWNED):
+        return version_numbers(db.session.scalar(known))
+
+
 def version_numbers(version: str | None) -> tuple[int, ...]:
     """`2.4.0-rc1` -> (2, 4); nothing for what is no version."""
     numbers = (version or "").split(".")[:2]

@@ -50,7 +50,7 @@ TAKE_NEXT = text(
     )
     SELECT taken.id, taken.tenant_id, taken.unit_id, taken.evolution_server_id AS server_id,
         taken.conversation_id, conversations.contact_id, connections.instance_name,
-        coalesce(contacts.whatsapp_number, contacts.phone, contacts.lid || :lid_suffix) AS number,
+        coalesce(contacts.whatsapp_number, contacts.phone, contacts.lid || :lid_suffix, contacts.chat_jid) AS number,
         taken.body AS text, taken.proposed_id AS message_id, taken.media_id, taken.is_cold,
         extract(epoch FROM greatest(taken.next_send_at, CASE WHEN taken.is_cold THEN taken.next_cold_at END)
             - clock_timestamp()) AS wait_s
@@ -149,5 +149,36 @@ CLAIM_DOUBTS = text(
         min(taken.sending_at) AS first_at, max(taken.sending_at) AS last_at
     FROM taken JOIN unit_whatsapp_connections AS connections ON connections.unit_id = taken.unit_id
     GROUP BY 1, 2, 3, 4, 5
+    """
+)
+# Units that are away keep their wishes until they are back.
+CLAIM_FILES = text(
+    """
+    WITH due AS (
+        SELECT media.id, media.fetch_at, messages.unit_id, messages.external_id, connections.instance_name,
+            lanes.evolution_server_id AS server_id
+        FROM media
+        JOIN messages ON messages.media_id = media.id
+        JOIN lanes ON lanes.unit_id = messages.unit_id
+        JOIN unit_whatsapp_connections AS connections ON connections.unit_id = messages.unit_id
+        WHERE media.fetch_at <= now() AND media.fetch_attempts < :attempts AND messages.external_id IS NOT NULL
+            AND lanes.is_open AND lanes.evolution_server_id <> ALL(CAST(:busy AS uuid[]))
+            AND connections.instance_name IS NOT NULL
+        ORDER BY media.fetch_at LIMIT :most FOR UPDATE OF media SKIP LOCKED
+    ), ranked AS (
+        SELECT id, row_number() OVER (PARTITION BY server_id ORDER BY fetch_at) AS place FROM due
+    )
+    UPDATE media SET fetch_attempts = fetch_attempts + 1, fetch_at = now() + :lease_s * interval '1 second'
+    FROM due JOIN ranked USING (id)
+    WHERE media.id = due.id AND ranked.place <= :files_each
+    RETURNING media.tenant_id, media.id AS media_id, media.fetch_attempts AS attempt,
+        due.unit_id, due.server_id, due.instance_name, due.external_id
+    """
+)
+# Whatever was asked for so often ended with its worker each time.
+GIVE_UP_FILES = text(
+    """
+    UPDATE media SET state = 'unavailable', fetch_at = NULL, fetch_error = :code
+    WHERE fetch_at <= now() AND fetch_attempts >= :attempts
     """
 )

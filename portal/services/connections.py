@@ -24,6 +24,14 @@ SCAN_LINK_LIFETIME = timedelta(hours=2)
 QR_CODE_LIFETIME = timedelta(seconds=60)
 # The phone is still linked: a new pairing would throw the link away.
 RECONNECTING = (StatusReason.CONNECTION_LOST, StatusReason.RESTARTING)
+# The portal unlinks such a number again, and what it hears of that is no reason of its own.
+REFUSALS = (StatusReason.WRONG_NUMBER, StatusReason.NUMBER_IN_USE)
+# A link that ends for one of these, or because somebody asked for it, was not lost.
+NOT_LOST = (StatusReason.INITIALIZING, StatusReason.RESTARTING, *REFUSALS)
+ENDING_ACTIONS = (ConnectionAction.DISCONNECT, ConnectionAction.RESTART, ConnectionAction.DELETE)
+LOSSES_COUNT_FOR = timedelta(hours=1)
+# Evolution's own news of a change normally comes first.
+CHECK_AFTER_CHANGE = timedelta(seconds=30)
 
 
 def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = "") -> Connection:
@@ -92,7 +100,7 @@ def request_move(scope: TenantScope, unit_id: UUID, server_id: UUID) -> None:
         )
         if connection.instance_name is not None:
             _begin_instance(connection, None)
-            _note_wish(connection, ConnectionAction.CONNECT)
+            note_wish(connection, ConnectionAction.CONNECT)
         connection.evolution_server_id = server.id
 
 
@@ -147,8 +155,13 @@ def lock_connection(scope: TenantScope, unit_id: UUID) -> Connection:
 
 
 def set_status(connection: Connection, status: ConnectionStatus, reason: StatusReason | None) -> None:
-    """Move the connection, stamp the time, and open or close the unit's lane with it."""
+    """Move the connection, stamp the times, and open or close the unit's lane with it."""
     was_connected = connection.status == ConnectionStatus.CONNECTED
+    if (status, reason) != (connection.status, connection.status_reason):
+        connection.status_at = now()
+        _plan_checks(connection, status)
+    if was_connected and status != ConnectionStatus.CONNECTED:
+        _count_loss(connection, status, reason)
     connection.status, connection.status_reason = status, reason
     if status == ConnectionStatus.CONNECTED:
         connection.connected_at = connection.connected_at if was_connected else now()
@@ -160,6 +173,34 @@ def set_status(connection: Connection, status: ConnectionStatus, reason: StatusR
     lanes.set_open(connection, status == ConnectionStatus.CONNECTED)
     if reason == StatusReason.NUMBER_BANNED:
         lanes.limit_new_chats(TenantScope(connection.tenant_id), connection.unit_id, ColdReason.NUMBER_BANNED)
+
+
+def note_wish(connection: Connection, action: ConnectionAction) -> None:
+    """Let a worker do this, in place of whatever was asked before. The connection must be locked."""
+    connection.action, connection.action_requested_at = action, now()
+    connection.action_attempts, connection.action_relay_id = 0, None
+    on_commit(queue.wake_outbox)
+
+
+def _plan_checks(connection: Connection, status: ConnectionStatus) -> None:
+    """A link that is new is checked, and its messages are compared, at once."""
+    if status == ConnectionStatus.NOT_CONFIGURED:
+        connection.check_at = connection.compare_at = connection.compared_until = connection.check_error = None
+    elif status != ConnectionStatus.CONNECTED:
+        connection.check_at = now() + CHECK_AFTER_CHANGE
+    elif connection.status != ConnectionStatus.CONNECTED:
+        connection.check_at = connection.compare_at = now()
+        # The history of a first pairing was not missed.
+        connection.compared_until = connection.compared_until or now()
+
+
+def _count_loss(connection: Connection, status: ConnectionStatus, reason: StatusReason | None) -> None:
+    is_asked = connection.action in ENDING_ACTIONS or status == ConnectionStatus.NOT_CONFIGURED
+    if is_asked or reason in NOT_LOST:
+        return
+    if connection.losses_since is None or connection.losses_since < now() - LOSSES_COUNT_FOR:
+        connection.losses, connection.losses_since = 0, now()
+    connection.losses += 1
 
 
 def _checked_pairing_number(number: str) -> str | None:
@@ -210,14 +251,8 @@ def _must_wait_to_go(connection: Connection) -> bool:
 
 
 def _request(scope: TenantScope, connection: Connection, action: ConnectionAction) -> None:
-    _note_wish(connection, action)
+    note_wish(connection, action)
     audit.record(scope, f"connection.{action}", ("unit", connection.unit_id), before={"status": connection.status})
-
-
-def _note_wish(connection: Connection, action: ConnectionAction) -> None:
-    connection.action, connection.action_requested_at = action, now()
-    connection.action_attempts, connection.action_relay_id = 0, None
-    on_commit(queue.wake_outbox)
 
 
 def _end_links(scope: TenantScope, unit_id: UUID) -> None:

@@ -1,16 +1,16 @@
 """Conversations: reply, write to a number, mark as read."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import among, atomic, db
 from portal.errors import Conflict, Invalid
 from portal.models import (
     Connection,
@@ -92,7 +92,13 @@ def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
     """Somebody looked: the conversation has nothing unread."""
     with atomic():
         unread = scope.update(Conversation).where(Conversation.id == conversation_id, Conversation.unread > 0)
-        db.session.execute(unread.values(unread=0))
+        if not db.session.execute(unread.values(unread=0).returning(Conversation.id)).first():
+            return
+        # What the inbox relay holds at this moment is passed over, or each would wait for the other.
+        is_unread = (Message.direction == Direction.INBOUND) & Message.read_at.is_(None)
+        free = scope.select(Message, Message.id).where(Message.conversation_id == conversation_id, is_unread)
+        seen = scope.update(Message).where(Message.id.in_(free.with_for_update(skip_locked=True)))
+        db.session.execute(seen.values(read_at=now()).execution_options(synchronize_session=False))
 
 
 def find_or_add_contact(scope: TenantScope, *, phone: str, name: str | None = None) -> UUID:
@@ -104,48 +110,68 @@ def find_or_add_contact(scope: TenantScope, *, phone: str, name: str | None = No
 
 
 def find_or_open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUID) -> UUID:
-    row = {"id": uuid7(), "unit_id": unit_id, "contact_id": contact_id}
-    db.session.execute(scope.insert(Conversation, [row]).on_conflict_do_nothing())
-    found = scope.select(Conversation, Conversation.id).where(
-        Conversation.unit_id == unit_id, Conversation.contact_id == contact_id
+    return open_conversations(scope, unit_id, [contact_id])[contact_id].id
+
+
+def open_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collection[UUID]) -> dict[UUID, Conversation]:
+    """Contact id -> their conversation at the unit, made where there was none, held until the transaction ends."""
+    found = _lock_conversations(scope, unit_id, contact_ids)
+    missing = [contact_id for contact_id in contact_ids if contact_id not in found]
+    if missing:
+        rows = [{"id": uuid7(), "unit_id": unit_id, "contact_id": contact_id} for contact_id in missing]
+        db.session.execute(scope.insert(Conversation, rows).on_conflict_do_nothing())
+        found |= _lock_conversations(scope, unit_id, missing)
+    return found
+
+
+def _lock_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collection[UUID]) -> dict[UUID, Conversation]:
+    statement = scope.select(Conversation).where(
+        Conversation.unit_id == unit_id, among(Conversation.contact_id, contact_ids)
     )
-    conversation_id: UUID = db.session.scalars(found).one()
-    return conversation_id
+    locked = statement.order_by(Conversation.id).with_for_update().execution_options(populate_existing=True)
+    return {conversation.contact_id: conversation for conversation in db.session.scalars(locked)}
 
 
 def note_last_message(
     scope: TenantScope, conversation_id: UUID, *, kind: MessageKind, body: str, at: datetime, direction: Direction
 ) -> None:
-    """Carry the newest message on the conversation; an older one that arrives late changes only the count.
+    """Carry one message on its conversation, as `carry` does, and let what waits for a person who wrote go."""
+    statement = scope.select(Conversation).where(Conversation.id == conversation_id).with_for_update()
+    conversation = db.session.scalars(statement.execution_options(populate_existing=True)).one()
+    is_inbound = direction == Direction.INBOUND
+    carry(conversation, kind=kind, body=body, at=at, direction=direction, is_unread=is_inbound)
+    if is_inbound:
+        warm_up(scope, conversation.unit_id, [conversation.id])
+
+
+def carry(
+    conversation: Conversation, *, kind: MessageKind, body: str, at: datetime, direction: Direction, is_unread: bool
+) -> None:
+    """Note a message on its locked conversation; an older one that arrives late changes only the count.
 
     What a customer writes is unread, opens the conversation again, and makes the chat a warm one.
     """
-    is_newest = Conversation.last_message_at.is_(None) | (Conversation.last_message_at <= at)
-    this = scope.update(Conversation).where(Conversation.id == conversation_id)
+    if is_unread:
+        conversation.unread += 1
+        conversation.status = "open"
     if direction == Direction.INBOUND:
-        heard_at = func.greatest(Conversation.last_inbound_at, at)
-        db.session.execute(this.values(unread=Conversation.unread + 1, status="open", last_inbound_at=heard_at))
-        _warm_up(scope, conversation_id)
-    db.session.execute(
-        this.where(is_newest).values(
-            last_message_at=at,
-            last_message_kind=kind,
-            last_message_preview=body[:LONGEST_PREVIEW],
-            last_message_direction=direction,
-        )
-    )
+        conversation.last_inbound_at = max(conversation.last_inbound_at or at, at)
+    if conversation.last_message_at is None or conversation.last_message_at <= at:
+        conversation.last_message_at, conversation.last_message_kind = at, kind
+        conversation.last_message_preview = body[:LONGEST_PREVIEW]
+        conversation.last_message_direction = direction
 
 
-def _warm_up(scope: TenantScope, conversation_id: UUID) -> None:
-    """The person wrote: what still waits for this chat is a reply now, and no limit holds it."""
+def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID]) -> None:
+    """The people wrote: what still waits for these chats are replies now, and no limit holds them."""
     is_cold = (Message.status == MessageStatus.QUEUED) & Message.is_cold
-    waiting = scope.select(Message, Message.unit_id).where(Message.conversation_id == conversation_id, is_cold)
-    unit_id = db.session.scalar(waiting.limit(1))
-    if unit_id is None:
+    theirs = among(Message.conversation_id, conversation_ids)
+    waiting = scope.select(Message, Message.id).where(Message.unit_id == unit_id, theirs, is_cold)
+    if db.session.scalar(waiting.limit(1)) is None:
         return
     # The lane first: a claim holds it while it takes one of its messages.
     lanes.wake(scope, unit_id)
-    cold = scope.update(Message).where(Message.conversation_id == conversation_id, is_cold)
+    cold = scope.update(Message).where(Message.unit_id == unit_id, theirs, is_cold)
     db.session.execute(cold.values(is_cold=False).execution_options(synchronize_session=False))
 
 

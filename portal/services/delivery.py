@@ -1,18 +1,19 @@
 """The ladder: how far an outbound message is known to have come. Receipts only ever move it up."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_
-
 from portal.clock import now
-from portal.db import db
+from portal.db import among, db
 from portal.models import (
     ColdReason,
     Conversation,
     Direction,
     EarlyReceipt,
     Message,
+    MessageKind,
     MessageSource,
     MessageStatus,
     Unit,
@@ -48,6 +49,15 @@ RANK = {
 }
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """One rung of the ladder, as Evolution names it, and when that was heard."""
+
+    external_id: str
+    name: str
+    at: datetime
+
+
 def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -> bool:
     """Hold the unit until the transaction ends, so that a receipt and the answer to its send cannot miss each other.
 
@@ -57,14 +67,30 @@ def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -
     return db.session.scalar(statement.with_for_update(key_share=True, skip_locked=skip_locked)) is not None
 
 
-def apply_receipt(scope: TenantScope, unit_id: UUID, external_id: str, receipt: str, at: datetime) -> None:
-    """Move the message up; a receipt whose message is not there yet is kept for it. The unit must be locked."""
-    message = find_by_external_id(scope, unit_id, external_id)
-    if message is not None:
-        climb(scope, message, receipt, at)
-        return
-    row = {"unit_id": unit_id, "external_id": external_id, "receipt": receipt, "received_at": at}
-    db.session.execute(scope.insert(EarlyReceipt, [row]).on_conflict_do_nothing())
+def apply_receipts(scope: TenantScope, unit_id: UUID, receipts: Sequence[Receipt]) -> None:
+    """Move the messages up; a receipt whose message is not there yet is kept for it. The unit must be locked."""
+    known = find_messages(scope, unit_id, {receipt.external_id for receipt in receipts})
+    early: dict[tuple[str, str], Receipt] = {}
+    for receipt in receipts:
+        if receipt.external_id in known:
+            climb(scope, known[receipt.external_id], receipt.name, receipt.at)
+        else:
+            early.setdefault((receipt.external_id, receipt.name), receipt)
+    if early:
+        rows = [
+            {"unit_id": unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
+            for one in early.values()
+        ]
+        db.session.execute(scope.insert(EarlyReceipt, rows).on_conflict_do_nothing())
+
+
+def find_messages(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> dict[str, Message]:
+    """WhatsApp's id -> the unit's message, held until the transaction ends; unknown ids are left out."""
+    if not external_ids:
+        return {}
+    statement = scope.select(Message).where(Message.unit_id == unit_id, among(Message.external_id, external_ids))
+    found = db.session.scalars(statement.order_by(Message.id).with_for_update())
+    return {str(message.external_id): message for message in found}
 
 
 def find_by_external_id(scope: TenantScope, unit_id: UUID, external_id: str) -> Message | None:
@@ -84,11 +110,16 @@ def confirm_sent(scope: TenantScope, message: Message, *, external_id: str, at: 
         message.status = MessageStatus.SENT
         message.error_code = message.error_details = None
     db.session.flush()
-    early = scope.delete(EarlyReceipt).where(
-        EarlyReceipt.unit_id == message.unit_id, EarlyReceipt.external_id == external_id
-    )
-    for receipt, received_at in db.session.execute(early.returning(EarlyReceipt.receipt, EarlyReceipt.received_at)):
-        climb(scope, message, receipt, received_at)
+    hand_over_early_receipts(scope, message.unit_id, {external_id: message})
+
+
+def hand_over_early_receipts(scope: TenantScope, unit_id: UUID, messages: Mapping[str, Message]) -> None:
+    """Give messages the receipts that came before them. By WhatsApp's id."""
+    theirs = (EarlyReceipt.unit_id == unit_id) & among(EarlyReceipt.external_id, messages)
+    early = scope.delete(EarlyReceipt).where(theirs).execution_options(synchronize_session=False)
+    columns = (EarlyReceipt.external_id, EarlyReceipt.receipt, EarlyReceipt.received_at)
+    for external_id, receipt, received_at in db.session.execute(early.returning(*columns)).all():
+        climb(scope, messages[external_id], receipt, received_at)
 
 
 def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
@@ -126,14 +157,14 @@ def _fail(scope: TenantScope, message: Message, at: datetime) -> None:
 
 def _read_elsewhere(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
     """The owner read a customer's message on the phone: it is not waiting here either."""
-    if receipt not in (READ, PLAYED) or message.read_at is not None:
+    if receipt not in (READ, PLAYED):
         return
-    message.read_at = at
-    seen = scope.update(Conversation).where(
-        Conversation.id == message.conversation_id,
-        or_(Conversation.last_message_at.is_(None), Conversation.last_message_at <= message.occurred_at),
-    )
-    db.session.execute(seen.values(unread=0))
+    was_unread = message.read_at is None
+    # A message of a history sync was taken for read: now it is known to be.
+    message.read_at = at if was_unread or message.read_at == message.occurred_at else message.read_at
+    if was_unread and message.kind != MessageKind.REACTION:
+        this = scope.update(Conversation).where(Conversation.id == message.conversation_id, Conversation.unread > 0)
+        db.session.execute(this.values(unread=Conversation.unread - 1))
 
 
 def _take_over(message: Message, other: Message) -> None:

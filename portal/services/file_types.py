@@ -4,7 +4,7 @@ import mimetypes
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import filetype
@@ -79,7 +79,7 @@ class FileType:
 
 def recognise(file_name: str, content: bytes) -> FileType:
     """The type by content. The name's ending agrees with it, for Evolution reads the type from the name."""
-    name, guess = _safe_name(file_name), filetype.guess(content)
+    name, guess = safe_name(file_name), filetype.guess(content)
     known = _type_of(content, guess.mime if guess is not None else "")
     if known in SHOWN:
         kind, endings = SHOWN[known]
@@ -89,9 +89,24 @@ def recognise(file_name: str, content: bytes) -> FileType:
     return FileType(MessageKind.DOCUMENT, known or mimetypes.guess_type(name)[0] or UNKNOWN_TYPE, name)
 
 
+def recognise_received(told: MessageKind, file_name: str, content: bytes) -> FileType:
+    """The type of a file that a customer sent; what runs or is a page is a document of no type at all.
+
+    What came as a sticker or as a document stays one: the sender chose how it is shown.
+    """
+    found = recognise(file_name, content)
+    if is_program(file_name, content):
+        return FileType(MessageKind.DOCUMENT, UNKNOWN_TYPE, safe_name(file_name) or "file")
+    if told == MessageKind.DOCUMENT:
+        return replace(found, kind=MessageKind.DOCUMENT)
+    if told == MessageKind.STICKER and found.kind == MessageKind.IMAGE:
+        return replace(found, kind=MessageKind.STICKER)
+    return found
+
+
 def is_program(file_name: str, content: bytes) -> bool:
     """Whether opening it runs something: a program, a script, an installer, or a page with scripts of its own."""
-    if _PROGRAM_ENDINGS.fullmatch(_ending(_safe_name(file_name))) or _starts_as_program(content):
+    if _PROGRAM_ENDINGS.fullmatch(_ending(safe_name(file_name))) or _starts_as_program(content):
         return True
     if content.startswith(_ZIP):
         return any(name in content for name in _PROGRAMS_IN_ZIP)
@@ -132,7 +147,7 @@ def _type_of(content: bytes, guess: str) -> str:
     return guess
 
 
-def _safe_name(file_name: str) -> str:
+def safe_name(file_name: str) -> str:
     """The name alone: no folders, nothing invisible or that turns the reading direction, nothing a disk refuses."""
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", file_name))[-1]
     name = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))

@@ -13,11 +13,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from wtforms import StringField, TelField, TextAreaField
 
 from portal.errors import Conflict, Invalid
-from portal.models import Message
+from portal.models import ContactKind, Message
 from portal.permissions import Permission
 from portal.queries import conversations as queries
 from portal.queries import media as files
-from portal.queries import sending, undelivered, units
+from portal.queries import sending, threads, undelivered, units
 from portal.services import conversations
 from portal.services.media import LARGEST_FILE, Upload, too_large
 from portal.web import decisions, inbox, words
@@ -26,6 +26,12 @@ from portal.web.forms import message_id_of, new_form_id, show_problems
 from portal.web.render import render, render_news, wants_part
 from portal.web.threads import Thread, make_thread
 from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
+
+# Chats into which nobody writes.
+CLOSED_TO_US = {
+    ContactKind.STORIES: _("These are stories, which can only be looked at. Write to the person in their own chat."),
+    ContactKind.BROADCAST: _("This is a broadcast list, to which the portal does not write. Write to each person."),
+}
 
 bp = Blueprint("conversations", __name__)
 
@@ -86,6 +92,7 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
     form = ReplyForm()
     text, upload = form.text.data or "", upload_of(form.file)
     try:
+        _check_open(conversation_id)
         conversations.reply(
             g.scope, conversation_id, text=text, upload=upload, client_message_id=_message_id(form, upload)
         )
@@ -103,7 +110,7 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
 @bp.get("/units/<unit_slug>/send")
 @requires(Permission.SEND)
 def write(unit_slug: str) -> ResponseReturnValue:
-    return _send_page(unit_slug, SendForm(formdata=None))
+    return _send_page(unit_slug, SendForm(formdata=None, phone=request.args.get("phone")))
 
 
 @bp.post("/units/<unit_slug>/send")
@@ -144,6 +151,13 @@ def refuse_too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
     return page
 
 
+def _check_open(conversation_id: UUID) -> None:
+    """Raises Conflict for a chat into which nobody writes."""
+    closed = CLOSED_TO_US.get(queries.get_conversation(g.scope, conversation_id).contact.kind)
+    if closed is not None:
+        raise Conflict(str(closed), code="chat_is_closed")
+
+
 def _message_id(form: ReplyForm | SendForm, upload: Upload | None) -> str | None:
     return message_id_of(form.form_id.data, form.text.data or "", upload)
 
@@ -172,8 +186,14 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
     messages = queries.list_messages(g.scope, conversation_id, before=before)
-    thread = _arrange(row, messages)
-    return render("conversations/older.html", fragment="conversations/_older.html", row=row, thread=thread)
+    thread, connection = _arrange(row, messages), units.get_connection(g.scope, row.unit.id)
+    return render(
+        "conversations/older.html",
+        fragment="conversations/_older.html",
+        row=row,
+        thread=thread,
+        connection=connection,
+    )
 
 
 def _ask_for_file_again(form: ReplyForm | SendForm) -> None:
@@ -195,7 +215,8 @@ def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> Response
 def _arrange(row: queries.ConversationRow, messages: list[Message]) -> Thread:
     resends = undelivered.find_resends(g.scope, messages)
     asides = decisions.asides(g.scope, row, messages, resends)
-    return make_thread(row, messages, files.list_media(g.scope, messages), asides)
+    around = threads.find_surroundings(g.scope, messages)
+    return make_thread(row, messages, around, files=files.list_files(g.scope, messages), asides=asides)
 
 
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
@@ -219,4 +240,5 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "since": since or thread.begins_at,
         "inbox": None if wants_part() else inbox.open_inbox(g.scope, request.args),
         "opened": str(conversation_id),
+        "closed": CLOSED_TO_US.get(row.contact.kind),
     }

@@ -1,6 +1,6 @@
 """Telephone numbers and times as people write them; what templates call."""
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
@@ -16,19 +16,38 @@ from portal.permissions import Permission
 from portal.queries.undelivered import MOST_COUNTED
 from portal.services.connections import is_reconnecting
 from portal.services.media import MIB
-from portal.web import moments, reasons, words
+from portal.web import contents, moments, reasons, repairs, words
+from portal.web.language import choose_time_zone
 
 
 def register(app: Flask) -> None:
-    for function in (clock_time, contact_name, day_words, file_size, moments.moment, shown_phone, when):
+    for function in (
+        clock_time,
+        contact_name,
+        day_date,
+        day_words,
+        file_size,
+        moments.ago,
+        moments.moment,
+        shown_phone,
+        when,
+    ):
         app.add_template_filter(function)
     app.add_template_global(words.connection_state)
     app.add_template_global(words.rung)
     app.add_template_global(counted)
     for words_for in (reasons.hold_words, reasons.new_chats_words, reasons.reason_in):
         app.add_template_global(words_for)
+    for part in (contents.advert, contents.call_words, contents.cards, contents.map_address):
+        app.add_template_global(part)
+    for words_for_kind in (contents.question, contents.unknown_words, words.preview):
+        app.add_template_global(words_for_kind)
+    app.add_template_global(words.kind_words, "words_of_kind")
+    app.add_template_global(contents.marks, "marks_of")
     app.add_template_global(is_reconnecting)
+    app.add_template_global(repairs.repair_words)
     app.add_template_global(lambda: str(get_locale()), "current_locale")
+    app.add_template_global(choose_time_zone, "current_time_zone")
 
 
 def shown_phone(phone: str | None) -> str:
@@ -60,6 +79,10 @@ def file_size(size: int) -> str:
 
 def clock_time(at: datetime, zone: str) -> str:
     return str(format_time(at, "short", tzinfo=ZoneInfo(zone), locale=get_locale()))
+
+
+def day_date(day: date) -> str:
+    return str(format_date(day, "long", locale=get_locale()))
 
 
 def day_words(at: datetime, zone: str) -> str:

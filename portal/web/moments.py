@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
-from flask_babel import get_locale
+from flask_babel import get_locale, gettext
 
 from portal.clock import now
 
@@ -16,3 +16,16 @@ def moment(at: datetime, zone: str) -> str:
     if local.date() == today:
         return time
     return f"{format_date(local.date(), 'short', locale=get_locale())} {time}"
+
+
+def span(seconds: float) -> str:
+    """How long: `12 s`, `47 min`, `3 h` or `2 d`, in the symbols that every language shares."""
+    for symbol, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{int(seconds // length_s)} {symbol}"
+    return f"{max(0, int(seconds))} s"
+
+
+def ago(at: datetime) -> str:
+    """`12 s ago`."""
+    return str(gettext("%(span)s ago", span=span((now() - at).total_seconds())))

@@ -6,12 +6,15 @@ from flask_login import current_user
 
 from portal.extensions import login
 from portal.permissions import Permission
+from portal.queries import parked_events as events
+from portal.queries.parked_events import Filter
 from portal.services import accounts
-from portal.web import servers
+from portal.web import parked_events, servers
 from portal.web.access import requires
 
 bp = Blueprint("operator", __name__, url_prefix="/operator")
 bp.register_blueprint(servers.bp)
+bp.register_blueprint(parked_events.bp)
 
 
 @bp.before_request
@@ -25,4 +28,5 @@ def refuse_strangers() -> ResponseReturnValue | None:
 @bp.get("/")
 @requires(Permission.OPERATE)
 def index() -> str:
-    return render_template("operator/index.html", tenants=accounts.list_tenants())
+    parked = events.count_parked(Filter())
+    return render_template("operator/index.html", tenants=accounts.list_tenants(), parked=parked)

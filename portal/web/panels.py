@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 from portal.clock import now
 from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason, Unit
+from portal.phone import masked
 from portal.services.connections import is_reconnecting
 from portal.web import qr, words
+from portal.web.formats import shown_phone
 
 # Evolution renews a code after 45 s (contract §12).
 CODE_RENEWED_AFTER = timedelta(seconds=45)
@@ -19,6 +21,9 @@ BROKEN = (
     StatusReason.LOGGED_OUT,
     StatusReason.CONNECTION_ERROR,
     StatusReason.NUMBER_BANNED,
+    StatusReason.WRONG_NUMBER,
+    StatusReason.NUMBER_IN_USE,
+    StatusReason.INSTANCE_GONE,
     StatusReason.EVOLUTION_UNREACHABLE,
     StatusReason.EVOLUTION_KEY_REFUSED,
     StatusReason.EVOLUTION_NOT_LICENSED,
@@ -61,6 +66,12 @@ class Panel:
     def reconnects(self) -> bool:
         """Whether the number comes back by itself: a new code is refused then."""
         return self.connection.action in (None, ConnectionAction.CHECK) and is_reconnecting(self.connection)
+
+    @property
+    def expected_number(self) -> str:
+        """The number that has to be scanned; whoever opens the scan link gets only its end."""
+        number = self.unit.expected_number
+        return masked(number) if number and self.is_for_phone_owner else shown_phone(number)
 
     @property
     def is_retry(self) -> bool:

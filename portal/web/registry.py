@@ -6,6 +6,7 @@ from portal.web import (
     api,
     assets,
     auth,
+    checks,
     connections,
     conversations,
     errors,
@@ -21,7 +22,7 @@ from portal.web import (
     webhooks,
 )
 
-NOUNS_OF_A_TENANT = (units.bp, connections.bp, conversations.bp, media.bp, undelivered.bp, stories.bp)
+NOUNS_OF_A_TENANT = (units.bp, checks.bp, connections.bp, conversations.bp, media.bp, undelivered.bp, stories.bp)
 
 
 def register(app: Flask) -> None:

@@ -22,10 +22,15 @@ def render_news(page: str, *, fragment: str, news: object, status: int = 200, **
 
     `news` is all that the fragment's look depends on; its hash goes into the fragment as `seen`.
     """
-    seen = sha256(repr(news).encode()).hexdigest()[:16]
+    seen = seen_mark(news)
     if wants_part() and request.args.get("seen") == seen:
         return Response(status=204)
     return render(page, fragment=fragment, status=status, seen=seen, **context)
+
+
+def seen_mark(news: object) -> str:
+    """What a fragment says of the news that it shows."""
+    return sha256(repr(news).encode()).hexdigest()[:16]
 
 
 def wants_part() -> bool:

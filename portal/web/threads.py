@@ -1,14 +1,82 @@
-"""A thread as it is read: oldest first, under the day it was written."""
+"""A thread as it is read: oldest first, under the day it was written, each message with all that belongs to it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from portal.models import Media, Message
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.models import Direction, MediaState, Message, MessageKind
 from portal.queries.conversations import PAGE, ConversationRow, Position
+from portal.queries.media import File
+from portal.queries.threads import Gap, Surroundings
+from portal.web import contents, words
 from portal.web.decisions import Aside
-from portal.web.formats import day_words
+from portal.web.formats import clock_time, contact_name, day_words
+from portal.web.moments import moment
+
+US = "us"
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The message that another one refers to; `id` only where it stands in the same part of the thread."""
+
+    author: str
+    text: str
+    id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A sign that people put on a message, and who they are."""
+
+    sign: str
+    count: int
+    people: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice of a poll, and how many chose it."""
+
+    name: str
+    votes: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One message with what stands around it. `line`: what is said instead of a bubble."""
+
+    message: Message
+    file: File | None = None
+    aside: Aside | None = None
+    gap: str = ""
+    line: str = ""
+    sender: str = ""
+    quote: Quote | None = None
+    reactions: tuple[Reaction, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """All that changes what is seen of it."""
+        message = self.message
+        state = (message.id, message.status, message.accepted_at, message.error_code, message.body, self.aside)
+        changes = (message.edited_at, message.deleted_at, message.details, self.gap, self.line, self.quote)
+        return (*state, *changes, self.reactions, self.options, self._news_of_file)
+
+    @property
+    def _news_of_file(self) -> tuple[object, ...]:
+        if self.file is None:
+            return ()
+        media = self.file.media
+        is_stored = media.state == MediaState.STORED
+        return (media.state, is_stored or media.fetch_at is not None, media.fetch_error)
 
 
 @dataclass(frozen=True)
@@ -16,60 +84,164 @@ class Day:
     """The messages of one day, oldest first."""
 
     label: str
-    messages: list[Message]
+    items: list[Item]
 
 
 @dataclass(frozen=True)
 class Thread:
-    """Part of a conversation: its days, where it begins, and where what is older ends (None: nothing is older).
-
-    `media`: message id -> the file that it carries; `asides`: message id -> what stands under it.
-    """
+    """Part of a conversation: its days, where it begins, and where what is older ends (None: nothing is older)."""
 
     row: ConversationRow
     days: list[Day]
-    media: dict[UUID, Media]
-    asides: dict[UUID, Aside]
     begins_at: Position | None
     older_before: Position | None
 
     @property
     def news(self) -> tuple[object, ...]:
         """All that changes what is seen."""
-        return tuple(
-            (
-                message.id,
-                message.status,
-                message.accepted_at,
-                message.error_code,
-                message.body,
-                day.label,
-                self.asides.get(message.id),
-            )
-            for day in self.days
-            for message in day.messages
-        )
+        return tuple((day.label, item.news) for day in self.days for item in day.items)
 
 
 def make_thread(
-    row: ConversationRow, newest_first: list[Message], media: dict[UUID, Media], asides: dict[UUID, Aside]
+    row: ConversationRow,
+    newest_first: list[Message],
+    around: Surroundings,
+    *,
+    files: dict[UUID, File],
+    asides: dict[UUID, Aside],
 ) -> Thread:
-    """Arrange one page of messages for reading."""
+    """Arrange one page of messages for reading. `files`, `asides`: message id -> what it carries, what is below it."""
     messages = newest_first[::-1]
     begins_at = Position(messages[0].occurred_at, messages[0].id) if messages else None
+    arranging = _Arranging(row, messages, around, files, asides)
     return Thread(
         row=row,
-        days=_by_day(messages, row.unit.time_zone),
-        media=media,
-        asides=asides,
+        days=_by_day(arranging.items(), row.unit.time_zone),
         begins_at=begins_at,
         older_before=begins_at if len(messages) >= PAGE else None,
     )
 
 
-def _by_day(messages: list[Message], zone: str) -> list[Day]:
-    def local_day(message: Message) -> object:
-        return message.occurred_at.astimezone(ZoneInfo(zone)).date()
+@dataclass(frozen=True)
+class _Arranging:
+    row: ConversationRow
+    messages: Sequence[Message]
+    around: Surroundings
+    files: dict[UUID, File]
+    asides: dict[UUID, Aside]
 
-    days = [list(group) for _, group in groupby(messages, key=local_day)]
-    return [Day(day_words(day[0].occurred_at, zone), day) for day in days]
+    def items(self) -> list[Item]:
+        shown = [message for message in self.messages if not self._stands_elsewhere(message)]
+        page = {message.id for message in shown}
+        gaps = self._gaps(shown)
+        referring = _latest(self.around.referring)
+        return [self._item(message, page, gaps.get(message.id, ""), referring) for message in shown]
+
+    def _stands_elsewhere(self, message: Message) -> bool:
+        """A reaction is shown at the message it was given to."""
+        return message.kind == MessageKind.REACTION and message.refers_to in self.around.referred
+
+    def _item(self, message: Message, page: set[UUID], gap: str, referring: dict[str, list[Message]]) -> Item:
+        theirs = referring.get(message.external_id or "", [])
+        return Item(
+            message=message,
+            file=self.files.get(message.id),
+            aside=self.asides.get(message.id),
+            gap=gap,
+            line=_line(message),
+            sender="" if message.direction == Direction.OUTBOUND else contents.sender_words(message),
+            quote=self._quote(message, page),
+            reactions=self._reactions(theirs),
+            options=_options(message, theirs),
+        )
+
+    def _quote(self, message: Message, page: set[UUID]) -> Quote | None:
+        if message.refers_to is None or _line(message):
+            return None
+        first = self.around.referred.get(message.refers_to)
+        if first is None:
+            return Quote("", _("Answer to an earlier message"))
+        return Quote(self._person(first), words.excerpt(first), first.id if first.id in page else None)
+
+    def _reactions(self, referring: list[Message]) -> tuple[Reaction, ...]:
+        given: dict[str, list[str]] = {}
+        for message in referring:
+            sign = message.body.strip()[: contents.LONGEST_REACTION]
+            if message.kind == MessageKind.REACTION and sign:
+                given.setdefault(sign, []).append(self._person(message))
+        return tuple(Reaction(sign, len(people), ", ".join(people)) for sign, people in given.items())
+
+    def _person(self, message: Message) -> str:
+        if message.direction == Direction.OUTBOUND:
+            return str(_("You"))
+        return contents.sender_words(message) or contact_name(self.row.contact)
+
+    def _gaps(self, shown: Sequence[Message]) -> dict[UUID, str]:
+        """Message id -> what is said before it: before the first that was fetched after a gap."""
+        first: dict[UUID, UUID] = {}
+        for message in shown:
+            if message.repair_id is not None:
+                first.setdefault(message.repair_id, message.id)
+        told = {repair_id: gap_words(gap, self.row.unit.time_zone) for repair_id, gap in self.around.gaps.items()}
+        return {message_id: told[repair_id] for repair_id, message_id in first.items() if repair_id in told}
+
+
+def gap_words(gap: Gap, zone: str) -> str:
+    """From when to when the portal heard nothing, and what was fetched afterwards."""
+    fetched = ngettext(
+        "%(num)s message was fetched afterwards.", "%(num)s messages were fetched afterwards.", gap.found
+    )
+    if gap.began_at is None or gap.ended_at is None:
+        missed = _("The portal was not reached for a while.")
+        return f"{missed} {fetched}"
+    is_one_day = day_words(gap.began_at, zone) == day_words(gap.ended_at, zone)
+    show = clock_time if is_one_day else moment
+    began, ended = show(gap.began_at, zone), show(gap.ended_at, zone)
+    missed = _("The portal was not reached from %(began)s to %(ended)s.", began=began, ended=ended)
+    return f"{missed} {fetched}"
+
+
+def _latest(referring: Sequence[Message]) -> dict[str, list[Message]]:
+    """WhatsApp's id -> the newest reaction and the newest vote of each person; they come oldest first."""
+    newest: dict[tuple[str, str, str], Message] = {}
+    for message in referring:
+        person = US if message.direction == Direction.OUTBOUND else str(contents.details_of(message).get("sender"))
+        newest[message.refers_to or "", message.kind, person] = message
+    found: dict[str, list[Message]] = {}
+    for (refers_to, _kind, _person), message in newest.items():
+        found.setdefault(refers_to, []).append(message)
+    return found
+
+
+def _options(message: Message, referring: Sequence[Message]) -> tuple[Option, ...]:
+    if message.kind != MessageKind.POLL or contents.is_vote(message):
+        return ()
+    chosen = Counter(name for vote in referring if contents.is_vote(vote) for name in set(contents.votes(vote)))
+    return tuple(Option(name, chosen[name]) for name in contents.options(message))
+
+
+def _line(message: Message) -> str:
+    """What is said of a reaction whose message is not here, and of a vote."""
+    if message.kind == MessageKind.REACTION:
+        sign = message.body.strip()[: contents.LONGEST_REACTION]
+        told = _("Reacted with %(sign)s to an earlier message", sign=sign)
+        return str(told if sign else _("Took back a reaction to an earlier message"))
+    if contents.is_vote(message):
+        return _vote_words(message)
+    return ""
+
+
+def _vote_words(message: Message) -> str:
+    chosen = ", ".join(contents.votes(message))
+    if chosen:
+        return str(_("Voted in a poll: %(options)s", options=chosen))
+    is_told = "votes" in contents.details_of(message)
+    return str(_("Took back a vote in a poll") if is_told else _("Voted in a poll"))
+
+
+def _by_day(items: list[Item], zone: str) -> list[Day]:
+    def local_day(item: Item) -> object:
+        return item.message.occurred_at.astimezone(ZoneInfo(zone)).date()
+
+    days = [list(group) for _day, group in groupby(items, key=local_day)]
+    return [Day(day_words(day[0].message.occurred_at, zone), day) for day in days]

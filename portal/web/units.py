@@ -1,21 +1,27 @@
 """Units: the list with live states, one unit's page, create, settings, archive."""
 
+from typing import Any
+
 from flask import Blueprint, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from werkzeug import Response
-from wtforms import IntegerField, StringField
+from wtforms import BooleanField, IntegerField, StringField
 
+from portal import phone
 from portal.errors import Invalid
 from portal.models import Unit
 from portal.permissions import Permission
+from portal.queries import checked_states
 from portal.queries import sending as outbound
 from portal.queries import units as queries
 from portal.services import connections, units
 from portal.web.access import requires
+from portal.web.checks import make_checked_panel
 from portal.web.forms import show_problems
-from portal.web.render import render_news
+from portal.web.render import render_news, wants_part
+from portal.web.state_warnings import doubted_state, list_warnings
 
 bp = Blueprint("units", __name__)
 
@@ -37,14 +43,41 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]
         description=_("A message that WhatsApp has not confirmed by then is shown apart from those on their way."),
         render_kw={"inputmode": "numeric"},
     )
+    expected_number = StringField(
+        _("Expected number"),
+        description=_("A phone with another number is refused and unlinked at once. Leave it empty to take any."),
+    )
+    keeps_groups = BooleanField(
+        _("Groups"),
+        description=_(
+            "Messages of groups become conversations, each with its sender's name; otherwise they are left out."
+        ),
+    )
+    keeps_stories = BooleanField(
+        _("Stories"),
+        description=_("What contacts post as their status becomes one conversation; otherwise it is left out."),
+    )
+    keeps_broadcasts = BooleanField(
+        _("Broadcast lists"),
+        description=_("What reaches the number through broadcast lists is kept; otherwise it is left out."),
+    )
 
 
 @bp.get("/")
 @requires(Permission.VIEW_UNITS)
 def index() -> ResponseReturnValue:
     rows = queries.list_units(g.scope)
-    news = [row_news(row) for row in rows]
-    return render_news("units/index.html", fragment="units/_list.html", news=news, rows=rows)
+    checked = checked_states.list_for(g.scope, [row.unit for row in rows])
+    warnings = {row.unit.id: list_warnings(checked[row.unit.id], row.unit.time_zone) for row in rows}
+    news = [(row_news(row), warnings[row.unit.id]) for row in rows]
+    return render_news(
+        "units/index.html",
+        fragment="units/_list.html",
+        news=news,
+        rows=rows,
+        warnings=warnings,
+        doubted_state=doubted_state,
+    )
 
 
 @bp.get("/new-unit")
@@ -72,13 +105,17 @@ def show(unit_slug: str) -> ResponseReturnValue:
     g.time_zone = row.unit.time_zone
     link = queries.find_scan_link(g.scope, row.unit.id) if g.scope.allows(Permission.CONNECT) else None
     sending = outbound.get_sending(g.scope, row.unit.id)
+    state = doubted_state(row.connection, list_warnings(checked_states.find(g.scope, row.unit.id), row.unit.time_zone))
+    news = (row_news(row), sending_news(sending), str(state.title))
     return render_news(
         "units/show.html",
         fragment="units/_status.html",
-        news=(row_news(row), sending_news(sending)),
+        news=news,
         row=row,
         sending=sending,
+        state=state,
         unit=row.unit,
+        panel=None if wants_part() else make_checked_panel(g.scope, row.unit),
         scan_link=link,
         scan_url=url_for("scan.show", token=connections.scan_token(link.id), _external=True) if link else None,
     )
@@ -88,13 +125,16 @@ def show(unit_slug: str) -> ResponseReturnValue:
 @requires(Permission.MANAGE_UNITS)
 def settings(unit_slug: str) -> str:
     unit = queries.get_unit(g.scope, unit_slug)
-    return _settings_page(unit, SettingsForm(obj=unit))
+    form = _settings_form(obj=unit)
+    if "expected_number" in form and unit.expected_number:
+        form.expected_number.data = phone.display(unit.expected_number)
+    return _settings_page(unit, form)
 
 
 @bp.post("/units/<unit_slug>/settings")
 @requires(Permission.MANAGE_UNITS)
 def save_settings(unit_slug: str) -> ResponseReturnValue:
-    unit, form = queries.get_unit(g.scope, unit_slug), SettingsForm()
+    unit, form = queries.get_unit(g.scope, unit_slug), _settings_form()
     try:
         units.change_unit(
             g.scope,
@@ -102,6 +142,8 @@ def save_settings(unit_slug: str) -> ResponseReturnValue:
             name=form.name.data or "",
             message_lifetime_h=form.message_lifetime_h.data,
             receipt_wait_min=form.receipt_wait_min.data,
+            expected_number=(form.expected_number.data or "") if "expected_number" in form else None,
+            kept_chats=[field for field in units.KEEPS if form[field].data],
         )
     except Invalid as e:
         show_problems(form, e)
@@ -134,6 +176,14 @@ def sending_news(sending: outbound.Sending) -> tuple[object, ...]:
     gates = sending.gates
     counts = (sending.waiting, sending.failed, sending.unconfirmed, sending.no_receipt)
     return (counts, gates.hold(is_cold=False), gates.new_chats_hold())
+
+
+def _settings_form(**given: Any) -> SettingsForm:
+    form = SettingsForm(**given)
+    if not g.scope.allows(Permission.READ_MESSAGES):
+        # An operator runs the unit without learning its number.
+        del form.expected_number
+    return form
 
 
 def _settings_page(unit: Unit, form: SettingsForm) -> str:

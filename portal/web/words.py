@@ -9,12 +9,14 @@ from portal.models import (
     Connection,
     ConnectionAction,
     ConnectionStatus,
+    Conversation,
     Message,
     MessageKind,
+    MessageSource,
     MessageStatus,
     StatusReason,
 )
-from portal.web import reasons
+from portal.web import contents, reasons
 
 
 class Tone(StrEnum):
@@ -109,6 +111,24 @@ BY_REASON = {
         _("Open WhatsApp on the phone: it says why and how to ask for a review."),
         Tone.BAD,
     ),
+    StatusReason.WRONG_NUMBER: State(
+        _("Another number was scanned"),
+        _("The phone that was linked has another number than the one this unit expects, so it was unlinked."),
+        _("Scan with the phone of this unit, or correct the expected number in the unit's settings."),
+        Tone.BAD,
+    ),
+    StatusReason.NUMBER_IN_USE: State(
+        _("Number already in use"),
+        _("This number is connected in another unit already, so it was unlinked here."),
+        _("Scan with another phone, or disconnect the number in the other unit first."),
+        Tone.BAD,
+    ),
+    StatusReason.INSTANCE_GONE: State(
+        _("Connection is gone"),
+        _("The Evolution server no longer knows the connection of this unit."),
+        _("Connect it again with a new QR code."),
+        Tone.BAD,
+    ),
     StatusReason.EVOLUTION_UNREACHABLE: State(
         _("Evolution cannot be reached"),
         _("The Evolution server does not answer, so there is no code to show."),
@@ -187,8 +207,14 @@ KINDS = {
     MessageKind.CONTACT_CARD: _("Contact"),
     MessageKind.REACTION: _("Reaction"),
     MessageKind.POLL: _("Poll"),
+    MessageKind.CALL: _("Call"),
+    MessageKind.DELETION: _("This message was deleted"),
 }
+# What a list says of these besides the text that came with them.
+NAMED_IN_LISTS = (MessageKind.POLL, MessageKind.LOCATION, MessageKind.CONTACT_CARD, MessageKind.REACTION)
 ACCEPTED = Rung("accepted", _("Accepted by WhatsApp"))
+# Evolution had no part in it.
+SENT_BY_PHONE = Rung("accepted", _("Sent"))
 
 
 def connection_state(connection: Connection) -> State:
@@ -209,10 +235,33 @@ def kind_words(kind: MessageKind) -> str:
     return str(KINDS.get(kind, _("Message")))
 
 
+def excerpt(message: Message) -> str:
+    """A message in one short line; of a deleted one only that it was deleted."""
+    if message.deleted_at is not None:
+        return kind_words(MessageKind.DELETION)
+    if message.kind == MessageKind.CALL:
+        return contents.call_words(message)
+    return contents.excerpt(message) or kind_words(message.kind)
+
+
+def preview(conversation: Conversation) -> str:
+    """What a list shows of the newest message of a conversation."""
+    kind, lines = conversation.last_message_kind, (conversation.last_message_preview or "").strip().splitlines()
+    if kind == MessageKind.REACTION and not lines:
+        return str(_("Reaction taken back"))
+    if kind is None or kind == MessageKind.DELETION or not lines:
+        return kind_words(kind or MessageKind.UNKNOWN)
+    if kind in NAMED_IN_LISTS:
+        return f"{kind_words(kind)}: {lines[0]}"
+    return " ".join(lines)
+
+
 def rung(message: Message) -> Rung:
     """How far the message came. `accepted` lies between handed over and delivered and has a time only."""
     if message.status == MessageStatus.FAILED:
         return Rung("failed", _("Not sent"), str(reasons.reason_of(message)))
     if message.status == MessageStatus.SENT and message.accepted_at is not None:
         return ACCEPTED
+    if message.status == MessageStatus.SENT and message.source == MessageSource.PHONE:
+        return SENT_BY_PHONE
     return RUNGS[MessageStatus(message.status)]

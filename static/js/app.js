@@ -63,6 +63,18 @@
     place = null;
   };
 
+  // What somebody unfolded stays so when it is drawn anew.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = [...event.detail.target.querySelectorAll("details[id][open]")].map((box) => box.id);
+  });
+  const unfold = () => {
+    for (const id of unfolded) {
+      const box = document.getElementById(id);
+      if (box) box.open = true;
+    }
+  };
+
   const showUnread = () => {
     const list = find("[data-unread]");
     if (!list) return;
@@ -75,6 +87,7 @@
   };
 
   document.addEventListener("htmx:afterSwap", (event) => {
+    unfold();
     keepPlace();
     showUnread();
     const swapped = document.getElementById(event.detail.target.id);

@@ -31,7 +31,14 @@ from tests.factories import (
 # Calls of a tenant's people whose address names no row: those that name one in the body, and lists of one's own.
 NAMES_A_UNIT_IN_THE_BODY = {"api_messages.send"}
 LISTS_OF_ONES_OWN = {"api_units.list_units"}
-OF_THE_OPERATOR = {"operator.index", "operator.servers.index", "operator.servers.new", "operator.servers.create"}
+OF_THE_OPERATOR = {
+    "operator.index",
+    *(f"operator.servers.{name}" for name in ("index", "new", "create")),
+    *(
+        f"operator.events.{name}"
+        for name in ("index", "replay", "unknown", "replay_unknown", "forget_unknown", "counts")
+    ),
+}
 ABOUT_MESSAGES = {Permission.READ_MESSAGES, Permission.SEND}
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal.db import Base, db
-from portal.models import User
+from portal.models import User, WebhookEvent
 from portal.outbox.servers import default_server_id
 from portal.permissions import Permission
+from portal.tenancy import across_tenants
 from tests.factories import Company, make_token
 
 # What stands in an address and names a tenant's row. A new one needs a sample here, or the walk fails.
@@ -24,6 +25,7 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "conversation_id": lambda company: str(company.conversation.id),
     "message_id": lambda company: str(company.message.id),
     "server_id": lambda company: str(default_server_id()),
+    "event_id": lambda company: str(_parked_event_id()),
 }
 # What stands in an address and names no row, or is a secret that only its holder knows.
 OTHER_ARGUMENTS = {
@@ -35,6 +37,12 @@ OTHER_ARGUMENTS = {
     "event": "messages-upsert",
     "filename": "css/base.css",
 }
+
+
+def _parked_event_id() -> int:
+    """The newest event that was not applied: only an operator's addresses name one, and they see every tenant's."""
+    with across_tenants("a walk looks for an event"):
+        return db.session.scalar(select(func.max(WebhookEvent.id))) or 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 NUMBER = "5511950009001"
+# A number that is connected in one unit is refused in the next.
+NUMBER_OF_THE_LINK = "5511950009031"
 STEPS = {
     "Disconnect": ("Disconnect the number?", "Disconnect", "Unlinked"),
     "Restart": ("Restart the connection?", "Restart", "Connected"),
@@ -84,7 +86,7 @@ def test_person_with_the_phone_needs_the_link_only(admin: Page, unit: str, stack
     ask_for_code(visitor)
     expect(qr_code(visitor)).to_be_visible()
     expect(visitor.get_by_role("navigation")).to_have_count(0)
-    stack.simulator.scan(stack.rows.instance_of(unit), number=NUMBER, name="Loja do link")
+    stack.simulator.scan(stack.rows.instance_of(unit), number=NUMBER_OF_THE_LINK, name="Loja do link")
 
     expect(visitor.get_by_text("You can close this page.")).to_be_visible()
     expect(admin.locator("#connection .pill")).to_have_text("Connected")

@@ -9,7 +9,7 @@ from portal.evolution import client as client_module
 from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionUnavailable
-from portal.evolution.types import Instance, QrCode, SentMessage, Webhook
+from portal.evolution.types import ChatFilter, Instance, QrCode, SentMessage, Webhook
 from tests.evolution.conftest import KEY, MESSAGE_ID, said, send
 from tests.evolution.little_servers import Scripted
 
@@ -163,6 +163,8 @@ CALLS: list[tuple[Callable[[EvolutionClient, str], object], str]] = [
     (lambda client, name: client.connect(name), "/instance/connect/"),
     (lambda client, name: client.connection_state(name), "/instance/connectionState/"),
     (lambda client, name: client.set_webhook(name, WEBHOOK), "/webhook/set/"),
+    (lambda client, name: client.find_webhook(name), "/webhook/find/"),
+    (lambda client, name: client.set_settings(name, found=None, chats=ChatFilter()), "/settings/set/"),
     (lambda client, name: client.restart(name), "/instance/restart/"),
     (lambda client, name: client.log_out(name), "/instance/logout/"),
     (lambda client, name: client.delete_instance(name), "/instance/delete/"),

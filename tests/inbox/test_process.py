@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from portal.clock import now
+from portal.db import atomic
 from portal.models import (
     Contact,
     Conversation,
@@ -18,7 +19,7 @@ from portal.models import (
     MessageStatus,
     Unit,
 )
-from portal.tenancy import TenantScope
+from portal.tenancy import TenantScope, acting_for
 from tests.inbox.conftest import Evolution
 from tests.inbox.payloads import MARIA, MARIA_LID, OWN, SENT_AT, at, message
 
@@ -81,7 +82,7 @@ TEXTS = {
         {"documentMessage": {"fileName": "nota.pdf"}},
         "documentMessage",
         MessageKind.DOCUMENT,
-        "nota.pdf",
+        "",
     ),
     "sticker": ({"stickerMessage": {"isAnimated": False}}, "stickerMessage", MessageKind.STICKER, ""),
     "location": ({"locationMessage": {"name": "Loja"}}, "locationMessage", MessageKind.LOCATION, "Loja"),
@@ -97,7 +98,7 @@ TEXTS = {
     "button": (
         {"buttonsResponseMessage": {"selectedDisplayText": "Sim"}},
         "buttonsResponseMessage",
-        MessageKind.UNKNOWN,
+        MessageKind.TEXT,
         "Sim",
     ),
     "unheard_of": ({"holographMessage": {"depth": 3}}, "holographMessage", MessageKind.UNKNOWN, ""),
@@ -173,9 +174,22 @@ def test_a_name_is_made_harmless(evolution: Evolution, rows: Rows, told: object,
 
 
 @pytest.mark.usefixtures("unit")
-def test_a_name_we_know_is_not_replaced(scope: TenantScope, evolution: Evolution, rows: Rows) -> None:
-    evolution.tell(("messages.upsert", message("3A01", pushName="Maria")))
-    evolution.tell(("messages.upsert", message("3A02", pushName="Outra")))
+@pytest.mark.usefixtures("unit")
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in_order", "late"])
+def test_the_newest_name_counts(evolution: Evolution, rows: Rows, order: tuple[int, int]) -> None:
+    told = [message("3A01", pushName="Maria"), message("3A02", pushName="Outra", messageTimestamp=SENT_AT + 60)]
+    for place in order:
+        evolution.tell(("messages.upsert", told[place]))
+
+    assert [contact.name for contact in rows(Contact)] == ["Outra"]
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_name_that_a_person_gave_stays(scope: TenantScope, evolution: Evolution, rows: Rows) -> None:
+    with acting_for(scope), atomic():
+        scope.add(Contact(phone="5511999990002", name="Maria"))
+
+    evolution.tell(("messages.upsert", message("3A01", pushName="Outra")))
 
     assert [contact.name for contact in rows(Contact)] == ["Maria"]
 
@@ -288,7 +302,8 @@ def test_a_brazilian_with_and_without_the_ninth_digit_is_one(
         evolution.tell(("messages.upsert", message(f"3A0{number}", chat=forms[number])))
 
     assert [contact.phone for contact in rows(Contact)] == ["5531999990003"]
-    assert rows(Contact)[0].whatsapp_number == forms[order[-1]].split("@")[0]
+    # WhatsApp has a number's short form only where it has no other.
+    assert rows(Contact)[0].whatsapp_number == "553199990003"
     assert len(rows(Conversation)) == 1
 
 

@@ -126,4 +126,4 @@ def test_an_older_message_read_on_the_phone_leaves_the_newer_one_waiting(
         ("messages.update", receipt("3A01", "READ", from_me=False)),
     )
 
-    assert rows(Conversation)[0].unread == 2
+    assert rows(Conversation)[0].unread == 1

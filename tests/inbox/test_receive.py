@@ -117,8 +117,8 @@ def test_key_material_of_the_owners_phone_is_not_kept_at_all(unit: Unit) -> None
     assert events() == []
 
 
-@pytest.mark.parametrize("kind", ["MESSAGE_EDIT", "REVOKE"])
-def test_edits_and_deletions_are_kept(unit: Unit, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["MESSAGE_EDIT", "REVOKE", 14, 0])
+def test_edits_and_deletions_are_kept(unit: Unit, kind: str | int) -> None:
     edited = {"key": {"remoteJid": MARIA, "fromMe": True, "id": "3A01"}, "type": kind}
 
     receive(SECRET, bearer(), as_bytes(webhook("messages.edited", edited, instance=NAME)))

@@ -12,6 +12,7 @@ from portal.db import atomic, db
 from portal.models import Connection, ConnectionAction, ConnectionStatus, Lane, Message, ScanLink, StatusReason, Unit
 from portal.services import connections
 from portal.tenancy import TenantScope, acting_for
+from tests.factories import make_connected_unit, make_tenant
 from tests.inbox.conftest import NAME, Evolution
 from tests.inbox.payloads import (
     CONNECTING,
@@ -248,3 +249,72 @@ def test_a_flood_of_the_same_news_is_little_more_than_one(evolution: Evolution, 
 
     assert len(evolution.events()) == 60
     assert state_of(rows) == ("connecting", "connection_lost")
+
+
+def expect(scope: TenantScope, number: str) -> None:
+    with acting_for(scope), atomic():
+        db.session.execute(scope.update(Unit).values(expected_number=number))
+
+
+def test_a_wrong_number_is_refused_and_its_logout_is_no_news(
+    scope: TenantScope, pairing_unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    expect(scope, "5511999990077")
+    with acting_for(scope):
+        connections.create_scan_link(scope, pairing_unit.id)
+    evolution.tell(("qrcode.updated", qr_code(), at(1)))
+    evolution.tell((UPDATE, OPEN, at(2)))
+    refused, action = state_of(rows), rows(Connection)[0].action
+
+    evolution.tell(*[(event, data, at(5)) for event, data, _told_at in LOGOUT])
+
+    assert (refused, action) == (("disconnected", "wrong_number"), ConnectionAction.DISCONNECT)
+    assert state_of(rows) == ("disconnected", "wrong_number")
+    assert rows(Lane)[0].is_open is False
+    # The person in the shop may scan with the right phone.
+    assert rows(ScanLink)[0].ended_at is None
+
+
+def test_a_number_in_use_is_refused_at_its_open(
+    scope: TenantScope, pairing_unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    make_connected_unit(make_tenant("rival"), phone="5511999990001")
+
+    evolution.tell((UPDATE, OPEN, at(1)))
+
+    mine = next(row for row in rows(Connection) if row.unit_id == pairing_unit.id)
+    assert (mine.status, mine.status_reason, mine.action) == ("disconnected", "number_in_use", "disconnect")
+
+
+def test_a_ban_is_a_better_reason_than_a_refusal(
+    scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    expect(scope, "5511999990077")
+    evolution.tell((UPDATE, OPEN, at(1)))
+
+    evolution.tell((UPDATE, closed(403), at(2)))
+
+    assert state_of(rows) == ("disconnected", "number_banned")
+
+
+@pytest.mark.usefixtures("unit")
+def test_news_that_the_instance_is_gone_is_checked_and_not_believed(evolution: Evolution, rows: Rows) -> None:
+    evolution.tell((UPDATE, OPEN, at(1)))
+    later = rows(Connection)[0]
+
+    evolution.tell(("remove.instance", None, at(2)))
+
+    connection = rows(Connection)[0]
+    assert state_of(rows) == ("connected", "scan_completed")
+    assert connection.check_at > later.check_at
+
+
+@pytest.mark.usefixtures("unit")
+def test_a_storm_of_the_same_news_moves_nothing_after_the_first(evolution: Evolution, rows: Rows) -> None:
+    evolution.tell((UPDATE, CONNECTING, at(1)))
+    first = rows(Connection)[0]
+
+    evolution.tell(*[(UPDATE, CONNECTING, at(second)) for second in range(2, 60)])
+
+    last = rows(Connection)[0]
+    assert (last.status_at, last.check_at, last.losses) == (first.status_at, first.check_at, 1)

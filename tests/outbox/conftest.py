@@ -12,7 +12,7 @@ from sqlalchemy import inspect, select
 from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
-from portal.models import Conversation, Direction, Lane, Message, MessageKind, Unit
+from portal.models import Connection, Conversation, Direction, Lane, Message, MessageKind, Unit
 from portal.outbox import owners, servers
 from portal.outbox.relay import OutboxRelay
 from portal.services import conversations
@@ -38,6 +38,8 @@ class Shop:
         self.scope, self.phone = scope, phone
         self.unit: Unit = make_connected_unit(scope, slug, server_id=server_id)
         self.conversation: Conversation = make_conversation(scope, self.unit, phone=phone)
+        # Checks and comparisons would be among the calls that tests of sending count.
+        self.change(Connection, check_at=None, compare_at=None)
 
     def reply(self, text: str = "Olá") -> UUID:
         with acting_for(self.scope):

@@ -41,7 +41,7 @@ def test_check_finds_that_evolution_has_lost_the_instance(desk: Desk, evolution:
 
     check(desk)
 
-    assert desk.state == ("disconnected", "connection_error")
+    assert desk.state == ("disconnected", "instance_gone")
 
 
 def test_check_of_what_is_right_changes_nothing(desk: Desk, evolution: Evolution) -> None:

@@ -65,6 +65,66 @@ class SimulatorApi:
     def customer_writes(self, instance: str, *, number: str, name: str, text: str) -> None:
         self._ask("POST", f"/instances/{instance}/messages", {"from": number, "name": name, "text": text})
 
+    def customer_sends(self, instance: str, *, number: str, kind: str = "text", **fields: object) -> dict[str, Any]:
+        """Let a customer write anything: `fields` as in local/evolution/control.py. Gives `id` and `reported`."""
+        return self._post(instance, "messages", {"from": number, "kind": kind, **fields})
+
+    def own_phone(self, instance: str, *, to: str, kind: str = "text", **fields: object) -> dict[str, Any]:
+        """Let the owner write on the phone itself."""
+        return self._post(instance, "own-messages", {"to": to, "kind": kind, **fields})
+
+    def own_reads(self, instance: str, *, number: str) -> int:
+        """Let the owner read a chat on the phone, and give how many messages that were."""
+        return int(self._post(instance, "own-reads", {"number": number})["read"])
+
+    def edit(self, instance: str, *, message_id: str, text: str) -> None:
+        self._post(instance, "edits", {"id": message_id, "text": text})
+
+    def delete(self, instance: str, *, message_id: str) -> None:
+        self._post(instance, "deletions", {"id": message_id})
+
+    def react(self, instance: str, *, number: str, message_id: str, emoji: str) -> dict[str, Any]:
+        """Let a customer react to a message; an empty emoji takes the reaction back."""
+        return self.customer_sends(instance, number=number, kind="reaction", target=message_id, emoji=emoji)
+
+    def call(self, instance: str, *, number: str, answered: bool = False, video: bool = False) -> str:
+        """Let a customer call, and give the id of the call."""
+        body = {"from": number, "answered": answered, "video": video}
+        return str(self._post(instance, "calls", body)["id"])
+
+    def history(self, instance: str, *, messages: int, chats: int, **fields: object) -> list[str]:
+        """Let the phone hand its history over, and give the ids of the messages."""
+        body = {"messages": messages, "chats": chats, **fields}
+        ids: list[str] = self._post(instance, "history", body)["ids"]
+        return ids
+
+    def change_webhook(self, instance: str, **parts: object) -> None:
+        """Change `url`, `events` or `enabled` by hand."""
+        self._ask("PUT", f"/instances/{instance}/webhook", parts)
+
+    def remove_webhook(self, instance: str) -> None:
+        self._ask("DELETE", f"/instances/{instance}/webhook")
+
+    def change_settings(self, instance: str, **settings: object) -> None:
+        """Change some of the instance's settings by hand."""
+        self._ask("PUT", f"/instances/{instance}/settings", settings)
+
+    def force_state(self, instance: str, state: str) -> None:
+        """Change the state in memory to `close`, `connecting` or `open`; no webhook tells of it."""
+        self._post(instance, "state", {"state": state})
+
+    def storm(self, instance: str, *, per_second: float = 30, seconds: float = 3) -> int:
+        """Reconnect without pause, and give how many webhooks will say `connecting`."""
+        return int(self._post(instance, "storm", {"perSecond": per_second, "seconds": seconds})["webhooks"])
+
+    def remove_instance(self, instance: str, *, reported: bool = False) -> None:
+        """Remove it by hand: gone at once, or as through Evolution's manager, which reports it."""
+        self._ask("DELETE", f"/instances/{instance}", {"reported": reported})
+
+    def set_addressing(self, instance: str, addressing: str | None) -> None:
+        """Let WhatsApp speak of persons by `pn`, `lid` or `lidOnly` in this instance."""
+        self._ask("PUT", f"/instances/{instance}/addressing", {"addressing": addressing})
+
     def sent_texts(self) -> list[str]:
         """Every text that left through the API, as often as it left."""
         return [str(send["text"]) for send in self._ask("GET", "/sends")]
@@ -90,6 +150,10 @@ class SimulatorApi:
         self._ask("POST", "/restart", {"downS": down_s})
         time.sleep(down_s)
         until(self._answers, "restarted Evolution")
+
+    def _post(self, instance: str, path: str, body: object) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask("POST", f"/instances/{instance}/{path}", body)
+        return answer
 
     def _answers(self) -> bool:
         try:

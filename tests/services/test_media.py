@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from portal.errors import Invalid
+from portal.models import MessageKind
 from portal.services import file_types, media
 from portal.services.media import LARGEST_FILE, Upload
 from tests import files
@@ -152,3 +153,62 @@ def test_the_limit_is_the_last_byte(app: Flask) -> None:
     assert len(media.check(Upload("a.pdf", largest)).content) == 16 * 1024 * 1024
     with pytest.raises(Invalid, match="at most 16 MB"):
         media.check(Upload("a.pdf", largest + b"\n"))
+
+
+def test_customers_file_is_described_before_it_is_here() -> None:
+    told = {"size": 2_000, "duration_s": 12, "thumbnail": files.JPEG}
+
+    row = media.remote_row(MessageKind.AUDIO, file_name="../recado\u202e.ogg", mime_type="audio/ogg", **told)
+
+    assert (row["state"], row["fetch_error"], row["kind"]) == ("remote", None, "audio")
+    assert (row["file_name"], row["mime_type"]) == ("recado.ogg", "audio/ogg")
+    assert (row["size"], row["duration_s"], row["thumbnail"]) == (2_000, 12, files.JPEG)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "state"),
+    [
+        (media.LARGEST_FETCHED, media.LARGEST_FETCHED, "remote"),
+        (media.LARGEST_FETCHED + 1, media.LARGEST_FETCHED + 1, "unavailable"),
+        (2**63, 2**31 - 1, "unavailable"),
+        (-1, None, "remote"),
+        (None, None, "remote"),
+    ],
+)
+def test_what_a_sender_tells_of_the_size_fits_its_column(size: int | None, kept: int | None, state: str) -> None:
+    row = media.remote_row(
+        MessageKind.VIDEO, file_name="", mime_type="video/mp4" * 20, size=size, duration_s=2**40, thumbnail=None
+    )
+
+    assert (row["size"], row["state"], row["duration_s"]) == (kept, state, 2**31 - 1)
+    assert (row["fetch_error"] == media.TOO_LARGE) is (state == "unavailable")
+    assert (row["file_name"], len(row["mime_type"])) == ("file", media.LONGEST_TYPE)
+
+
+@pytest.mark.parametrize(
+    ("told", "name", "content", "kind", "mime_type"),
+    [
+        (MessageKind.IMAGE, "foto.jpg", files.JPEG, "image", "image/jpeg"),
+        (MessageKind.STICKER, "figurinha.webp", files.WEBP, "sticker", "image/webp"),
+        (MessageKind.DOCUMENT, "foto.jpg", files.JPEG, "document", "image/jpeg"),
+        (MessageKind.IMAGE, "foto.jpg", files.mp4("vide"), "video", "video/mp4"),
+        (MessageKind.IMAGE, "foto.jpg", files.PDF, "document", "application/pdf"),
+        (MessageKind.STICKER, "figurinha.webp", files.PDF, "document", "application/pdf"),
+        *(
+            (told, name, content, "document", file_types.UNKNOWN_TYPE)
+            for told in (MessageKind.IMAGE, MessageKind.DOCUMENT)
+            for name, content in (
+                ("foto.png", files.SVG),
+                ("foto.jpg", files.EXE),
+                ("pagina.html", b"<html><script>alert(1)</script>"),
+                ("roteiro.js", b"alert(1)"),
+            )
+        ),
+    ],
+)
+def test_customers_file_is_what_its_content_is(
+    told: MessageKind, name: str, content: bytes, kind: str, mime_type: str
+) -> None:
+    found = file_types.recognise_received(told, name, content)
+
+    assert (found.kind, found.mime_type) == (kind, mime_type)

@@ -31,7 +31,7 @@ from tests.web.conftest import OpenBrowser
 from tests.web.htmx import poll
 
 # Codes that say why a lane or a server waits, or that no message ever carries.
-NOT_OF_MESSAGES = {errors.NAME_IN_USE}
+NOT_OF_MESSAGES = {errors.NAME_IN_USE, errors.MEDIA_GONE, errors.MEDIA_TOO_LARGE}
 
 
 def make_ours(scope: TenantScope, conversation: Conversation, **columns: object) -> Message:

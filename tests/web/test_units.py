@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -10,6 +12,7 @@ from tests.factories import make_message, make_unit, make_user
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import poll
 
+KEPT = ("keeps_groups", "keeps_stories", "keeps_broadcasts")
 SETTINGS = {"message_lifetime_h": "24", "receipt_wait_min": "10"}
 
 
@@ -84,6 +87,46 @@ def test_settings_that_are_no_numbers_are_explained_and_kept(admin: FlaskClient,
     assert 'value="a day"' in answer.text
     assert "Give a whole number from 1 to 168." in answer.text
     assert "Give a whole number from 1 to 1440." in answer.text
+
+
+def test_settings_say_which_number_is_expected_and_which_chats_are_kept(admin: FlaskClient, unit: Unit) -> None:
+    wanted = {"name": "Centro", **SETTINGS, "expected_number": "(11) 98888-0001", "keeps_stories": "y"}
+    answer = admin.post("/t/acme/units/centro/settings", data=wanted)
+
+    form, page = admin.get("/t/acme/units/centro/settings").text, admin.get("/t/acme/units/centro").text
+
+    assert answer.status_code == 303
+    assert 'value="+55 11 98888-0001"' in form
+    assert [field for field in KEPT if re.search(rf"checked[^>]*{field}|{field}[^>]*checked", form)] == [KEPT[1]]
+    assert "Expected number: +55 11 98888-0001" in page
+
+
+def test_expected_number_that_is_none_is_explained_and_kept_as_typed(admin: FlaskClient, unit: Unit) -> None:
+    wrong = {"name": "Centro", **SETTINGS, "expected_number": "12 34"}
+
+    answer = admin.post("/t/acme/units/centro/settings", data=wrong)
+
+    assert answer.status_code == 422
+    assert 'id="expected_number-error"' in answer.text
+    assert "This is not a telephone number." in answer.text
+    assert 'value="12 34"' in answer.text
+
+
+def test_operator_sees_the_end_of_the_expected_number_and_leaves_it_as_it_is(
+    operator: FlaskClient, acme: TenantScope, unit: Unit
+) -> None:
+    with acting_for(acme), atomic():
+        acme.get(Unit, unit.id).expected_number = "5511988880001"
+
+    page = operator.get("/t/acme/units/centro/settings").text
+    typed = {"name": "Centro", **SETTINGS, "expected_number": "", "keeps_groups": "y"}
+    operator.post("/t/acme/units/centro/settings", data=typed)
+
+    assert "Expected number: ****0001" in page
+    assert "8888" not in page
+    with acting_for(acme):
+        kept = acme.get(Unit, unit.id)
+        assert (kept.expected_number, kept.keeps_groups) == ("5511988880001", True)
 
 
 def test_unit_page_updates_its_state_by_itself(admin: FlaskClient, acme: TenantScope, unit: Unit) -> None:

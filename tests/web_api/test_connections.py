@@ -29,6 +29,11 @@ STATUS_KEYS = {
     "disconnectedAt",
     "qrUpdatedAt",
     "lastUpdate",
+    "checkedAt",
+    "lastEventAt",
+    "lastReceiptAt",
+    "silentForSeconds",
+    "warnings",
 }
 
 

@@ -31,7 +31,12 @@ def test_file_is_queued_and_shown_without_its_content(client: FlaskClient, acme:
     shown = call(client, "GET", f"/messages/{answer['messageId']}", acme.admin).json
     listed = call(client, "GET", f"/conversations/{answer['conversationId']}/messages", acme.admin).json["items"]
     assert (shown["kind"], shown["body"]) == ("image", "Your photo")
-    assert shown["media"] == {"fileName": "foto.png", "mimeType": "image/png", "size": len(files.PNG)}
+    assert shown["media"] == {
+        "fileName": "foto.png",
+        "mimeType": "image/png",
+        "size": len(files.PNG),
+        "state": "stored",
+    }
     assert listed == [shown]
 
 

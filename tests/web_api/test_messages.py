@@ -145,6 +145,8 @@ def test_message_is_shown_with_all_its_times_and_its_last_error(client: FlaskCli
         "failedAt",
         "lastRetryAt",
         "lastTriedAt",
+        "editedAt",
+        "deletedAt",
     }
     assert datetime.fromisoformat(shown["failedAt"]).utcoffset() is not None
     assert shown["lastError"] == {"code": "refused", "message": "400"}

@@ -43,7 +43,7 @@ def test_description_writes_names_as_the_calls_do(client: FlaskClient) -> None:
     assert set(body["required"]) == {"phone"}
     assert set(schemas["MediaBody"]["required"]) == {"fileName", "content"}
     assert schemas["MediaBody"]["properties"]["content"]["format"] == "byte"
-    assert set(schemas["MediaAnswer"]["properties"]) == {"fileName", "mimeType", "size"}
+    assert set(schemas["MediaAnswer"]["properties"]) == {"fileName", "mimeType", "size", "state"}
     assert schemas["ErrorBody"]["required"] == ["code", "message"]
 
 

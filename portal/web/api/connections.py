@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from portal.clock import now
 from portal.models import Connection, ConnectionStatus, StatusReason
 from portal.permissions import Permission
-from portal.queries import units
+from portal.queries import checked_states, units
 from portal.services import connections
 from portal.web.access import requires
 from portal.web.api.answers import refuse
@@ -24,6 +24,7 @@ from portal.web.api.schemas import (
     shown_phone,
 )
 from portal.web.api.waiting import LONGEST_WAIT_S, WaitingRoom
+from portal.web.state_warnings import find_warnings
 
 bp = ApiBlueprint("connections", url_prefix="/units/<unit_id>/whatsapp", description="WhatsApp connections")
 waiting_for_code = WaitingRoom(seats=4)
@@ -54,6 +55,7 @@ def status() -> dict[str, Any]:
     connection = units.get_connection(g.scope, g.unit_id)
     return {
         **_code(connection),
+        **_checked(),
         "id": connection.id,
         "phone": shown_phone(connection.phone),
         "provider": connection.provider,
@@ -103,6 +105,19 @@ def _code(connection: Connection) -> dict[str, Any]:
         "qr_code": png_address(connection.qr_code) if is_shown and connection.qr_code else None,
         "pairing_code": connection.pairing_code if is_shown else None,
         "qr_updated_at": connection.qr_updated_at,
+    }
+
+
+def _checked() -> dict[str, Any]:
+    """What the state rests on, and what it warns of."""
+    checked = checked_states.find(g.scope, g.unit_id)
+    zone = units.get_unit_by_id(g.scope, str(g.unit_id)).time_zone
+    return {
+        "checked_at": checked.checked_at,
+        "last_event_at": checked.last_event_at,
+        "last_receipt_at": checked.last_receipt_at,
+        "silent_for_seconds": None if checked.silent_for_s is None else int(checked.silent_for_s),
+        "warnings": find_warnings(g.scope, g.unit_id, checked, zone),
     }
 
 

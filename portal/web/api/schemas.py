@@ -20,6 +20,7 @@ LARGEST_PAGE = 100
 PROVIDERS = ("evolution",)
 ERROR_WORDS = {"type": "string", "nullable": True, "description": "What went wrong and what to do, for people."}
 INSTANT = {"type": "string", "format": "date-time", "nullable": True}
+DETAILS = "What the kind carries beside its text: a place, cards, options, votes, who wrote it in a group."
 LAST_ERROR = {"type": "object", "nullable": True, "description": "A code, and what Evolution said."}
 
 
@@ -92,6 +93,13 @@ class ConnectAnswer(CamelSchema):
     connection = fields.Nested(ConnectionState)
 
 
+class WarningAnswer(CamelSchema):
+    code = fields.String(metadata={"description": "silent, unstable, not_checked or webhook_repaired."})
+    message = fields.Function(
+        lambda warning: f"{warning.title}. {warning.sentence} {warning.step}", metadata={"type": "string"}
+    )
+
+
 class StatusAnswer(CamelSchema):
     id = fields.UUID()
     status = fields.String()
@@ -103,6 +111,13 @@ class StatusAnswer(CamelSchema):
     disconnected_at = Instant(allow_none=True)
     qr_updated_at = Instant(allow_none=True)
     last_update = Instant()
+    checked_at = Instant(allow_none=True, metadata={"description": "When Evolution last told the state."})
+    last_event_at = Instant(allow_none=True)
+    last_receipt_at = Instant(allow_none=True)
+    silent_for_seconds = fields.Integer(
+        allow_none=True, metadata={"description": "Connected, and unusually long without any event."}
+    )
+    warnings = fields.List(fields.Nested(WarningAnswer))
 
 
 class QrCodeAnswer(CamelSchema):
@@ -166,7 +181,8 @@ class SendAnswer(CamelSchema):
 class MediaAnswer(CamelSchema):
     file_name = fields.String()
     mime_type = fields.String()
-    size = fields.Integer(metadata={"description": "Bytes."})
+    size = fields.Integer(allow_none=True, metadata={"description": "Bytes, as told by the sender until it is stored."})
+    state = fields.String(metadata={"description": "stored, remote (not fetched yet) or unavailable."})
 
 
 @dataclass(frozen=True)
@@ -192,7 +208,12 @@ class MessageAnswer(CamelSchema):
     direction = fields.String()
     kind = fields.String()
     body = fields.String()
+    details = fields.Dict(allow_none=True, metadata={"description": DETAILS})
+    refers_to = fields.String(allow_none=True, metadata={"description": "externalId of what it answers or reacts to."})
     media = fields.Nested(MediaAnswer, allow_none=True)
+    edited_at = Instant(allow_none=True)
+    original_body = fields.String(allow_none=True, metadata={"description": "What an edited message said first."})
+    deleted_at = Instant(allow_none=True)
     occurred_at = Instant()
     created_at = Instant()
     sending_at = Instant(allow_none=True)
@@ -209,6 +230,9 @@ class MessageAnswer(CamelSchema):
 
 class ConversationAnswer(CamelSchema):
     id = fields.UUID(attribute="conversation.id")
+    chat_kind = fields.String(
+        attribute="contact.kind", metadata={"description": "person, group, stories or broadcast."}
+    )
     unit_id = fields.UUID(attribute="conversation.unit_id")
     phone = fields.String(attribute="contact.phone", allow_none=True)
     name = fields.String(attribute="contact.name", allow_none=True)

@@ -1,0 +1,246 @@
+"""Messages as WhatsApp shows them, written to their conversations: each once, whatever repeats or comes late."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, extract, func
+from uuid_utils.compat import uuid7
+
+from portal.clock import now
+from portal.db import db
+from portal.inbox import changes
+from portal.inbox.events import UNSAFE_IN_COLUMNS
+from portal.inbox.facts import MessageSeen
+from portal.inbox.people import People
+from portal.models import (
+    Conversation,
+    Direction,
+    Media,
+    Message,
+    MessageKind,
+    MessageSource,
+    MessageStatus,
+    Repair,
+)
+from portal.services import conversations, delivery, media
+from portal.tenancy import TenantScope
+
+# An echo names no send: the same text to the same person within this time of it is taken for it. Evolution may
+# hold a send for 90 s (contract §5.5).
+ECHO_WINDOW = timedelta(minutes=3)
+UNCLEAR = (MessageStatus.SENDING, MessageStatus.UNCONFIRMED)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message that was told of, and the hole it was found in when it was not delivered."""
+
+    seen: MessageSeen
+    repair_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    conversation: Conversation
+    arrival: Arrival
+
+
+def apply(scope: TenantScope, unit_id: UUID, arrivals: Sequence[Arrival], people: People) -> None:
+    """Write what is not there yet and confirm what is. The unit must be locked."""
+    first = _each_once(arrivals)
+    contact_ids = {external_id: people.id_of(arrival.seen.chat) for external_id, arrival in first.items()}
+    opened = conversations.open_conversations(scope, unit_id, set(contact_ids.values()))
+    places = {external_id: _Place(opened[contact_ids[external_id]], a) for external_id, a in first.items()}
+    known = delivery.find_messages(scope, unit_id, places)
+    for external_id, message in known.items():
+        _confirm(scope, message, places[external_id])
+    new = [place for external_id, place in places.items() if external_id not in known]
+    _add(scope, unit_id, _without_echoes(scope, unit_id, new))
+
+
+def _each_once(arrivals: Sequence[Arrival]) -> dict[str, Arrival]:
+    """By WhatsApp's id, in the order in which they were written; delivered ones before those that were looked up."""
+    in_order = sorted(arrivals, key=lambda a: (a.seen.at, a.seen.is_history, a.repair_id is not None))
+    first: dict[str, Arrival] = {}
+    for arrival in in_order:
+        first.setdefault(arrival.seen.external_id, arrival)
+    return first
+
+
+def _confirm(scope: TenantScope, message: Message, place: _Place) -> None:
+    """One that is known: of ours, it surely left, and maybe more is known of it now."""
+    seen = place.arrival.seen
+    if not seen.from_me:
+        _tell_live(message, place)
+    elif message.direction == Direction.OUTBOUND:
+        if delivery.RANK[MessageStatus(message.status)] < delivery.RANK[MessageStatus.SENT]:
+            delivery.confirm_sent(scope, message, external_id=seen.external_id, at=seen.at)
+        if seen.receipt in delivery.RUNGS:
+            delivery.climb(scope, message, seen.receipt, now())
+
+
+def _tell_live(message: Message, place: _Place) -> None:
+    """A customer's message that only a history sync had brought is news after all."""
+    if is_news(place.arrival.seen) and message.read_at == message.occurred_at:
+        message.read_at = None
+        place.conversation.unread += 1
+        place.conversation.status = "open"
+
+
+def _without_echoes(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> list[_Place]:
+    """Those that are new; the others are the sends that were in doubt, which are settled with this."""
+    own = [place for place in places if place.arrival.seen.from_me]
+    if not own or not _has_unclear_sends(scope, unit_id):
+        return list(places)
+    return [place for place in places if not (place.arrival.seen.from_me and _is_echo(scope, unit_id, place))]
+
+
+def _has_unclear_sends(scope: TenantScope, unit_id: UUID) -> bool:
+    found = scope.select(Message, Message.id).where(Message.unit_id == unit_id, _is_unclear()).limit(1)
+    return db.session.scalar(found) is not None
+
+
+def _is_unclear() -> ColumnElement[bool]:
+    """In doubt, or noted as arrived by a person: a send whose id at WhatsApp nobody knows."""
+    noted = (Message.status == MessageStatus.SENT) & Message.accepted_at.is_(None)
+    return and_(Message.external_id.is_(None), Message.status.in_(UNCLEAR) | noted)
+
+
+def _is_echo(scope: TenantScope, unit_id: UUID, place: _Place) -> bool:
+    seen = place.arrival.seen
+    message = _find_echoed(scope, unit_id, place.conversation.id, seen)
+    if message is None:
+        return False
+    delivery.confirm_sent(scope, message, external_id=seen.external_id, at=seen.at)
+    if seen.receipt in delivery.RUNGS:
+        delivery.climb(scope, message, seen.receipt, now())
+    return True
+
+
+def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> Message | None:
+    """The send in doubt that this is the echo of: by our own id where Evolution keeps it, else by content and time.
+
+    Of several equal ones the nearest in time. A person may have settled the doubt before (`handled_at`).
+    """
+    since, until = seen.at - ECHO_WINDOW, seen.at + ECHO_WINDOW
+    same_body = func.translate(Message.body, UNSAFE_IN_COLUMNS, "") == seen.body
+    same_text = (
+        ~Message.is_id_kept
+        & (Message.conversation_id == conversation_id)
+        & (Message.kind == seen.kind)
+        & (same_body | (Message.media_id.is_not(None) & (Message.body == "")))
+        & Message.sending_at.between(since, until)
+    )
+    own_id = Message.proposed_id == seen.external_id
+    # What a person noted as arrived is looked for by its time as well.
+    is_recent = Message.status.in_(UNCLEAR) | Message.sent_at.between(since, until)
+    statement = (
+        scope.select(Message)
+        .where(Message.unit_id == unit_id, _is_unclear(), is_recent, own_id | same_text)
+        .order_by(
+            case((own_id, 0), else_=1),
+            func.abs(extract("epoch", Message.sending_at - seen.at)),
+            Message.sending_at,
+        )
+        .limit(1)
+        .with_for_update()
+    )
+    message: Message | None = db.session.scalar(statement)
+    return message
+
+
+def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
+    if not places:
+        return
+    media_ids = _add_media(scope, places)
+    added = {
+        place.arrival.seen.external_id: scope.add(_row(unit_id, place, media_ids.get(place.arrival.seen.external_id)))
+        for place in places
+    }
+    db.session.flush()
+    for place in places:
+        _carry(place)
+    _count_found(scope, places)
+    for place in places:
+        seen = place.arrival.seen
+        if seen.from_me and seen.receipt in delivery.RUNGS:
+            delivery.climb(scope, added[seen.external_id], seen.receipt, now())
+    delivery.hand_over_early_receipts(scope, unit_id, added)
+    changes.hand_over(scope, unit_id, added)
+    heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}
+    if heard_in:
+        conversations.warm_up(scope, unit_id, heard_in)
+
+
+def _add_media(scope: TenantScope, places: Sequence[_Place]) -> dict[str, UUID]:
+    """External id -> the row of the file that is still at WhatsApp."""
+    ids: dict[str, UUID] = {}
+    for place in places:
+        seen = place.arrival.seen
+        if seen.media is None:
+            continue
+        row = media.remote_row(
+            seen.kind,
+            file_name=seen.media.file_name,
+            mime_type=seen.media.mime_type,
+            size=seen.media.size,
+            duration_s=seen.media.duration_s,
+            thumbnail=seen.media.thumbnail,
+        )
+        ids[seen.external_id] = scope.add(Media(**row)).id
+    db.session.flush()
+    return ids
+
+
+def _row(unit_id: UUID, place: _Place, media_id: UUID | None) -> Message:
+    seen = place.arrival.seen
+    return Message(
+        id=uuid7(),
+        unit_id=unit_id,
+        conversation_id=place.conversation.id,
+        external_id=seen.external_id,
+        direction=Direction.OUTBOUND if seen.from_me else Direction.INBOUND,
+        kind=seen.kind,
+        body=seen.body,
+        details=seen.details,
+        refers_to=seen.refers_to,
+        media_id=media_id,
+        status=MessageStatus.SENT if seen.from_me else MessageStatus.RECEIVED,
+        source=MessageSource.PHONE if seen.from_me else None,
+        occurred_at=seen.at,
+        sent_at=seen.at if seen.from_me else None,
+        # A history sync brings what was read on the phone long ago: as soon as it was written, for all we know.
+        read_at=seen.at if seen.is_history and not seen.from_me else None,
+        repair_id=place.arrival.repair_id,
+    )
+
+
+def _carry(place: _Place) -> None:
+    seen = place.arrival.seen
+    conversations.carry(
+        place.conversation,
+        kind=seen.kind,
+        body=seen.body,
+        at=seen.at,
+        direction=Direction.OUTBOUND if seen.from_me else Direction.INBOUND,
+        is_unread=is_news(seen),
+    )
+
+
+def is_news(seen: MessageSeen) -> bool:
+    """Whether somebody here should look at it: a reaction or a vote asks for nothing, and history was seen."""
+    is_vote = bool((seen.details or {}).get("isVote"))
+    return not (seen.from_me or seen.is_history or seen.kind == MessageKind.REACTION or is_vote)
+
+
+def _count_found(scope: TenantScope, places: Collection[_Place]) -> None:
+    found: dict[UUID, int] = {}
+    for place in places:
+        if place.arrival.repair_id is not None:
+            found[place.arrival.repair_id] = found.get(place.arrival.repair_id, 0) + 1
+    for repair_id, number in found.items():
+        this = scope.update(Repair).where(Repair.id == repair_id)
+        counted = this.values(found=Repair.found + number)
+        db.session.execute(counted.execution_options(synchronize_session=False))

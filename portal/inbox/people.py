@@ -1,0 +1,146 @@
+"""Who a chat is with: the one contact behind every address by which WhatsApp names it."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy import or_
+from uuid_utils.compat import uuid7
+
+from portal import phone
+from portal.db import among, db
+from portal.inbox.facts import Address
+from portal.models import Contact
+from portal.services import contacts
+from portal.tenancy import TenantScope
+
+# A name that came without a time: any message's is newer.
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A chat that was named, by what name if any, and when."""
+
+    chat: Address
+    name: str | None = None
+    at: datetime = LONG_AGO
+
+
+class People:
+    """The contacts of one batch: found or made once, merged when an address shows that two of them are one."""
+
+    def __init__(self, scope: TenantScope, mentions: Iterable[Mention], *, add: bool = True) -> None:
+        """With `add` off an unknown chat stays unknown: its name alone makes nobody a contact."""
+        self._scope = scope
+        self._by_phone: dict[str, Contact] = {}
+        self._by_lid: dict[str, Contact] = {}
+        self._by_jid: dict[str, Contact] = {}
+        self._ids: dict[Address, UUID] = {}
+        mentions = list(mentions)
+        chats = {mention.chat for mention in mentions}
+        self._load(chats)
+        if add:
+            self._add([chat for chat in chats if self._known(chat) is None])
+        for mention in mentions:
+            self._learn(mention)
+        db.session.flush()
+
+    def id_of(self, chat: Address) -> UUID:
+        """The contact's id. Only for chats that were mentioned; a merge leaves the one that stayed."""
+        contact = self._known(chat)
+        assert contact is not None
+        return contact.id
+
+    def _load(self, chats: Collection[Address]) -> None:
+        wanted = or_(
+            among(Contact.phone, {number for chat in chats if (number := _canonical(chat))}),
+            among(Contact.lid, {chat.lid for chat in chats if chat.lid}),
+            among(Contact.chat_jid, {chat.jid for chat in chats if chat.jid}),
+        )
+        if chats:
+            found = self._scope.select(Contact).where(wanted).execution_options(populate_existing=True)
+            for contact in db.session.scalars(found):
+                self._note(contact)
+
+    def _add(self, chats: Collection[Address]) -> None:
+        """Make contacts of these; another unit's relay may be adding the same people at this moment."""
+        if not chats:
+            return
+        # Who is named by both addresses comes first: what names the same person by one of them then adds nobody.
+        in_order = sorted(chats, key=lambda chat: (not (chat.number and chat.lid), str(chat)))
+        rows = [
+            # A LID that belongs to another number's contact stays there.
+            {
+                "id": uuid7(),
+                "kind": chat.kind,
+                "phone": _canonical(chat),
+                "lid": None if chat.lid in self._by_lid else chat.lid,
+                "chat_jid": chat.jid,
+            }
+            for chat in in_order
+        ]
+        db.session.execute(self._scope.insert(Contact, rows).on_conflict_do_nothing())
+        self._load(chats)
+
+    def _note(self, contact: Contact) -> None:
+        if contact.phone:
+            self._by_phone[contact.phone] = contact
+        if contact.lid:
+            self._by_lid[contact.lid] = contact
+        if contact.chat_jid:
+            self._by_jid[contact.chat_jid] = contact
+
+    def _known(self, chat: Address) -> Contact | None:
+        if chat.jid:
+            return self._by_jid.get(chat.jid)
+        number = _canonical(chat)
+        by_number = self._by_phone.get(number) if number else None
+        by_lid = self._by_lid.get(chat.lid) if chat.lid else None
+        # Where each is known as a person of its own, the number decides: a LID that names another number is old.
+        is_free = by_lid is not None and (number is None or by_lid.phone in (None, number))
+        return by_number or (by_lid if is_free else None)
+
+    def _learn(self, mention: Mention) -> None:
+        contact = self._known(mention.chat)
+        if contact is None:
+            return
+        if mention.chat.jid is None:
+            contact = self._join(contact, mention.chat)
+        _learn_name(contact, mention)
+
+    def _join(self, contact: Contact, chat: Address) -> Contact:
+        """Note both addresses of a person on one contact, making one of two where each has its own."""
+        number = _canonical(chat)
+        by_lid = self._by_lid.get(chat.lid) if chat.lid else None
+        if by_lid is not None and by_lid.id != contact.id and by_lid.phone is None:
+            contact = contacts.merge(self._scope, contact, by_lid)
+        if contact.phone is None and number:
+            contact.phone = number
+        if contact.lid is None and chat.lid and (by_lid is None or by_lid.phone is None):
+            contact.lid = chat.lid
+        if chat.number and _is_better(chat.number, contact.whatsapp_number):
+            contact.whatsapp_number = chat.number
+        self._note(contact)
+        return contact
+
+
+@lru_cache(maxsize=4_096)
+def _canonical(chat: Address) -> str | None:
+    return phone.canonical("+" + chat.number) if chat.number else None
+
+
+def _is_better(number: str, known: str | None) -> bool:
+    """WhatsApp uses a number's old form, without the ninth digit, only where it has no other."""
+    return known is None or len(number) < len(known)
+
+
+def _learn_name(contact: Contact, mention: Mention) -> None:
+    """The newest name that was told; one that no message told was given by a person, and stays."""
+    if not mention.name:
+        return
+    is_newer = contact.named_at is not None and (mention.at, mention.name) > (contact.named_at, contact.name or "")
+    if contact.name is None or is_newer:
+        contact.name, contact.named_at = mention.name, mention.at

@@ -1,0 +1,63 @@
+"""Units whose turn it is for something that comes round: taken, put off to the next time, and read."""
+
+import random
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from portal.clock import now
+from portal.db import db
+from portal.models import Connection, Unit
+
+MOST_TOGETHER = 400
+
+
+@dataclass(frozen=True)
+class Round:
+    """Something that comes round: the column that says when, for whom, after how long, how many units of a server."""
+
+    due_at: InstrumentedAttribute[datetime | None]
+    whose: ColumnElement[bool]
+    period_s: float
+    most_per_server: int
+
+
+def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connection, Unit]]:
+    """Who is due now, of each server a few. A unit of which somebody asked something is left alone.
+
+    Across tenants, in a transaction.
+    """
+    due = (
+        select(Connection, Unit)
+        .join(Unit, (Unit.tenant_id == Connection.tenant_id) & (Unit.id == Connection.unit_id))
+        .where(
+            what.due_at <= func.now(),
+            what.whose,
+            Connection.action.is_(None),
+            Connection.instance_made_at.is_not(None),
+            Connection.instance_name.is_not(None),
+            Connection.evolution_server_id.not_in(busy_servers),
+            Unit.archived_at.is_(None),
+        )
+        .order_by(what.due_at)
+        .limit(MOST_TOGETHER)
+        .with_for_update(of=Connection, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    taken, found = Counter[UUID | None](), []
+    for connection, unit in db.session.execute(due):
+        taken[connection.evolution_server_id] += 1
+        if taken[connection.evolution_server_id] <= what.most_per_server:
+            setattr(connection, what.due_at.key, _next(what.period_s))
+            found.append((connection, unit))
+    return found
+
+
+def _next(period_s: float) -> datetime:
+    """Never quite regular, so that what began together does not stay together."""
+    return now() + timedelta(seconds=period_s * random.uniform(0.9, 1.1))

@@ -1,0 +1,84 @@
+"""What stands around the messages of a thread: what they quote, who reacted, who voted, and what was fetched late."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_
+
+from portal.db import db
+from portal.models import Message, MessageKind, Repair
+from portal.tenancy import TenantScope
+
+# Beyond these nobody reads: a poll of a large group may have more votes.
+MOST_REFERRING = 2_000
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which messages were missed, and how many of them were fetched into this conversation afterwards."""
+
+    began_at: datetime | None
+    ended_at: datetime | None
+    found: int
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`referred`: WhatsApp's id -> a message that others refer to; `referring`: reactions and votes, oldest first."""
+
+    referred: dict[str, Message]
+    referring: list[Message]
+    gaps: dict[UUID, Gap]
+
+
+def find_surroundings(scope: TenantScope, messages: Sequence[Message]) -> Surroundings:
+    """What belongs to these messages of one conversation, in as many statements whatever their number."""
+    if not messages:
+        return Surroundings({}, [], {})
+    return Surroundings(_referred(scope, messages), _referring(scope, messages), _gaps(scope, messages))
+
+
+def _referred(scope: TenantScope, messages: Sequence[Message]) -> dict[str, Message]:
+    """Only of the same conversation: whoever writes may name any id."""
+    known = {message.external_id: message for message in messages if message.external_id is not None}
+    wanted = {message.refers_to for message in messages if message.refers_to is not None}
+    found = {external_id: known[external_id] for external_id in wanted & known.keys()}
+    missing = wanted - known.keys()
+    if missing:
+        first = messages[0]
+        there = (Message.unit_id == first.unit_id) & Message.external_id.in_(missing)
+        elsewhere = scope.select(Message).where(there, Message.conversation_id == first.conversation_id)
+        found |= {message.external_id: message for message in db.session.scalars(elsewhere)}
+    return found
+
+
+def _referring(scope: TenantScope, messages: Sequence[Message]) -> list[Message]:
+    ids = [message.external_id for message in messages if message.external_id is not None]
+    if not ids:
+        return []
+    first = messages[0]
+    is_vote = (Message.kind == MessageKind.POLL) & Message.details["isVote"].as_boolean()
+    statement = scope.select(Message).where(
+        Message.unit_id == first.unit_id,
+        Message.refers_to.in_(ids),
+        Message.conversation_id == first.conversation_id,
+        or_(Message.kind == MessageKind.REACTION, is_vote),
+    )
+    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(MOST_REFERRING)
+    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))[::-1]
+
+
+def _gaps(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Gap]:
+    ids = {message.repair_id for message in messages if message.repair_id is not None}
+    if not ids:
+        return {}
+    columns = (Message.repair_id, Repair.began_at, Repair.ended_at, func.count())
+    counted = (
+        scope.select(Message, *columns)
+        .join(Repair, (Repair.tenant_id == Message.tenant_id) & (Repair.id == Message.repair_id))
+        .where(Message.conversation_id == messages[0].conversation_id, Message.repair_id.in_(ids))
+        .group_by(Message.repair_id, Repair.began_at, Repair.ended_at)
+    )
+    return {row[0]: Gap(*row[1:]) for row in db.session.execute(counted)}
