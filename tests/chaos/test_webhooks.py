@@ -81,8 +81,9 @@ def test_every_acknowledged_webhook_counts_once_whatever_dies(
     rows = {instance: news_of(snapshot(stack, instance), before[instance]) for instance in (wild, calm)}
     measured(
         f"{COUNT} webhooks, posted {len(posts)} times in disorder while web and worker were killed {len(killed)} times"
-        f" (seed {SEED}): {failed} posts failed and were repeated, {events_of(stack, wild) - kept_before} kept once each,"
-        f" {len(rows[wild]['messages'])} messages; applied after {took_s:.0f} s, as in the run in order"
+        f" (seed {SEED}): {failed} posts failed and were repeated,"
+        f" {events_of(stack, wild) - kept_before} kept once each, {len(rows[wild]['messages'])} messages; applied after"
+        f" {took_s:.0f} s, as in the run in order"
     )
     assert events_of(stack, wild) - kept_before == COUNT
     assert rows[calm]["messages"]
