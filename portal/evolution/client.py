@@ -2,20 +2,16 @@
 
 import base64
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from json import dumps as dump
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import requests
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
 from portal.evolution import errors
 from portal.evolution.errors import EvolutionError, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
+from portal.evolution.lines import Lines
 from portal.evolution.types import (
     ONLY_PERSONS,
     ChatFilter,
@@ -28,8 +24,6 @@ from portal.evolution.types import (
     Webhook,
 )
 
-# Evolution closes an idle connection after 5 s: writing into one that is just closing leaves a send in doubt.
-IDLE_S = 4.0
 CONNECT_TIMEOUT_S = 3.05
 # urllib3 bounds each write of the body by the connect timeout: a file takes a server longer to read than a text.
 WRITE_TIMEOUT_S = 20.0
@@ -41,11 +35,9 @@ FILES_AT_ONCE = 4
 PROBE_TIMEOUT_S = 5.0
 # Evolution tries a download again after 5 s, and says nothing until it has all of it.
 FETCH_TIMEOUT_S = 60.0
-LONGEST_FETCH_S = 120.0
 FETCHES_AT_ONCE = 2
 # What stands around a file in the answer: its caption, name and type.
 AROUND_A_FILE = 128 * 1024
-CHUNK = 64 * 1024
 NOBODY = "portal-probe"
 # Of stored messages: what lies beyond is older than any doubt.
 PAGE_SIZE = 100
@@ -59,10 +51,8 @@ class EvolutionClient:
     """One server, any number of threads: each thread has a session of its own."""
 
     def __init__(self, base_url: str, api_key: str, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._headers = {"apikey": api_key, "Accept": "application/json"}
+        self._lines = Lines(base_url, {"apikey": api_key, "Accept": "application/json"})
         self._send_timeout_s = send_timeout_s
-        self._local = threading.local()
         self._files = threading.BoundedSemaphore(FILES_AT_ONCE)
         self._fetches = threading.BoundedSemaphore(FETCHES_AT_ONCE)
 
@@ -242,70 +232,13 @@ class EvolutionClient:
         """The body of a success (a list under `items`). Raises EvolutionError for everything else."""
         try:
             timeout = (connect_timeout_s or CONNECT_TIMEOUT_S, timeout_s)
-            answer = self._exchange(method, path, json=json, params=params, timeout=timeout, at_most=at_most)
+            answer = self._lines.exchange(method, path, json=json, params=params, timeout=timeout, at_most=at_most)
         except requests.RequestException as e:
             raise errors.from_exception(e) from e
         body = _parse(answer)
         if not 200 <= answer.status_code < 300:
             raise errors.from_answer(answer.status_code, body)
         return body if isinstance(body, dict) else {"items": body if isinstance(body, list) else []}
-
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Mapping[str, Any] | None,
-        params: Mapping[str, str] | None,
-        timeout: tuple[float, float],
-        at_most: int | None,
-    ) -> requests.Response:
-        line = self._line()
-        body = None if json is None else dump(json).encode()
-        request = requests.PreparedRequest()
-        # Put together by hand and given to the adapter: `Session.request` costs 2.5 times as much, nearly all of it for
-        # cookies, redirects and hooks, which are not used here.
-        request.method, request.body, request.hooks = method, body, {}
-        request.url = f"{line.root}{path}?{urlencode(params)}" if params else line.root + path
-        of_body = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        request.headers = CaseInsensitiveDict({**self._headers, **of_body})
-        answer = line.adapter.send(request, timeout=timeout, **line.settings)
-        # Read to its end here: an answer that is cut short is a failed exchange too.
-        if at_most is not None:
-            _read(answer, at_most)
-        _ = answer.content
-        return answer
-
-    def _line(self) -> "_Line":
-        """This thread's connection, fresh when it has been idle for as long as Evolution keeps one."""
-        line: _Line | None = getattr(self._local, "line", None)
-        if line is not None and time.monotonic() - line.used_at > IDLE_S:
-            line.adapter.close()
-            line = None
-        if line is None:
-            line = self._local.line = _Line.to(self._base_url)
-        line.used_at = time.monotonic()
-        return line
-
-
-@dataclass
-class _Line:
-    """One thread's connection to the server, and the proxies and certificates of the environment that go with it."""
-
-    root: str
-    adapter: BaseAdapter
-    settings: dict[str, Any]
-    used_at: float = 0.0
-
-    @classmethod
-    def to(cls, base_url: str) -> "_Line":
-        """Raises InvalidURL and its like for an address that is none."""
-        checked = requests.PreparedRequest()
-        checked.prepare_url(base_url, None)
-        root = str(checked.url).rstrip("/")
-        session = requests.Session()
-        settings = session.merge_environment_settings(root, {}, False, None, None)
-        return cls(root, session.get_adapter(root), dict(settings))
 
 
 def _webhook_body(webhook: Webhook) -> dict[str, Any]:
@@ -329,18 +262,6 @@ def _without_hidden_error(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("error") is True:
         raise EvolutionUnavailable(errors.UNIT_AWAY, str(body.get("message")))
     return body
-
-
-def _read(answer: requests.Response, at_most: int) -> None:
-    """Read an answer of at most so many bytes within a bounded time; a longer one is left unread."""
-    until, chunks, size = time.monotonic() + LONGEST_FETCH_S, [], 0
-    for chunk in answer.iter_content(CHUNK):
-        size += len(chunk)
-        chunks.append(chunk)
-        if size > at_most or time.monotonic() > until:
-            answer.close()
-            raise EvolutionRejected(errors.MEDIA_TOO_LARGE) if size > at_most else EvolutionUnknown(errors.TIMED_OUT)
-    answer._content = b"".join(chunks)
 
 
 def _content(encoded: object, at_most: int) -> bytes:

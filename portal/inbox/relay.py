@@ -91,6 +91,8 @@ def _apply(scope: TenantScope, unit: Unit, connection: Connection, events: list[
             process.apply(scope, unit, connection, events)
             _note_done(scope, events)
     except Exception:
+        # What was read after a statement that is now undone is not so.
+        db.session.expire_all()
         return False
     return True
 

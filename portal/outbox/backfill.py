@@ -225,6 +225,9 @@ def _note_progress(scope: TenantScope, comparison: Comparison, difference: Diffe
     if difference.missed:
         # Why did they not come? Their webhook may be gone.
         columns |= {"check_at": now(), "webhook_checked_at": None}
+        if until == comparison.until:
+            # And what is younger than was looked at may be missing too.
+            columns["compare_at"] = now() + COME_BACK
     _change(scope, comparison, columns)
 
 

@@ -26,7 +26,7 @@ from portal.outbox.rounds import Round
 from portal.queries import checked_states
 from portal.secrets import Unreadable
 from portal.services import delivery, repairs
-from portal.services.connections import RECONNECTING, lock_connection, set_status
+from portal.services.connections import COMPARE_SOON, RECONNECTING, lock_connection, set_status
 from portal.services.linking import show_open
 from portal.tenancy import TenantScope, across_tenants, tenant_transaction
 
@@ -219,7 +219,7 @@ def _see_to_webhook(client: EvolutionClient, check: Check) -> None:
     if faults:
         client.set_webhook(check.instance_name, wanted)
         # What was posted elsewhere meanwhile is at Evolution.
-        _note_repair(check, RepairKind.WEBHOOK, faults, {"compare_at": now()})
+        _note_repair(check, RepairKind.WEBHOOK, faults, {"compare_at": now() + COMPARE_SOON})
 
 
 def _see_to_settings(client: EvolutionClient, check: Check, found: Mapping[str, Any] | None) -> None:

@@ -22,6 +22,8 @@ PREVIOUS_INSTANCE_ACCEPTED_FOR = timedelta(minutes=30)
 SCAN_LINK_LIFETIME = timedelta(hours=2)
 # Evolution renews a code after 45 s (contract §12); older than this it was not renewed.
 QR_CODE_LIFETIME = timedelta(seconds=60)
+# Enough for what is on its way to come by itself, and for Evolution to store what it takes over late.
+COMPARE_SOON = timedelta(seconds=25)
 # The phone is still linked: a new pairing would throw the link away.
 RECONNECTING = (StatusReason.CONNECTION_LOST, StatusReason.RESTARTING)
 # The portal unlinks such a number again, and what it hears of that is no reason of its own.
@@ -183,13 +185,13 @@ def note_wish(connection: Connection, action: ConnectionAction) -> None:
 
 
 def _plan_checks(connection: Connection, status: ConnectionStatus) -> None:
-    """A link that is new is checked, and its messages are compared, at once."""
+    """A link that is new is checked at once, and its messages are compared as soon as they may have come."""
     if status == ConnectionStatus.NOT_CONFIGURED:
         connection.check_at = connection.compare_at = connection.compared_until = connection.check_error = None
     elif status != ConnectionStatus.CONNECTED:
         connection.check_at = now() + CHECK_AFTER_CHANGE
     elif connection.status != ConnectionStatus.CONNECTED:
-        connection.check_at = connection.compare_at = now()
+        connection.check_at, connection.compare_at = now(), now() + COMPARE_SOON
         # The history of a first pairing was not missed.
         connection.compared_until = connection.compared_until or now()
 

@@ -6,8 +6,7 @@ import socket
 
 import pytest
 
-from portal.evolution import client as client_module
-from portal.evolution import errors
+from portal.evolution import errors, lines
 from portal.evolution.client import AROUND_A_FILE, EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
 from tests.evolution.conftest import KEY, said
@@ -95,7 +94,7 @@ def test_an_endless_answer_is_left_unread() -> None:
 
 
 def test_an_answer_that_trickles_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "LONGEST_FETCH_S", 0.0)
+    monkeypatch.setattr(lines, "LONGEST_FETCH_S", 0.0)
     body = json.dumps(answer_with(PNG)).encode()
 
     def talk(connection: socket.socket) -> None:

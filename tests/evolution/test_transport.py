@@ -18,7 +18,7 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError as TransportSSLError
 
 from portal.evolution import client as client_module
-from portal.evolution import errors
+from portal.evolution import errors, lines
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import (
     EvolutionUnavailable,
@@ -148,7 +148,7 @@ def test_a_connection_idle_for_four_seconds_is_retired(
     evolution.answer(200, {"version": "2.3.6"})
     client.version()
     later = time.monotonic() + 4.1
-    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: later))
+    monkeypatch.setattr(lines, "time", SimpleNamespace(monotonic=lambda: later))
 
     client.version()
 
@@ -161,7 +161,7 @@ def test_a_connection_idle_for_less_is_kept(
     evolution.answer(200, {"version": "2.3.6"})
     client.version()
     soon = time.monotonic() + 3.9
-    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: soon))
+    monkeypatch.setattr(lines, "time", SimpleNamespace(monotonic=lambda: soon))
 
     client.version()
 

@@ -215,6 +215,11 @@ class Rows:
         owned = "messages JOIN relays ON relays.id = relay_id"
         return self.count(f"{owned} WHERE status = 'sending' AND started_at > to_timestamp(%s)", instant)
 
+    def change(self, statement: str, *values: object) -> None:
+        """Change rows past the portal, as a hand that should not."""
+        with psycopg.connect(self._url) as connection:
+            connection.execute(statement, values)  # type: ignore[arg-type]
+
     def fetch(self, query: str, *values: object) -> list[dict[str, Any]]:
         with psycopg.connect(self._url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
