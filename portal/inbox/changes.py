@@ -24,7 +24,7 @@ def apply(scope: TenantScope, unit_id: UUID, told: Sequence[tuple[Change, dateti
     rows = {(row["external_id"], row["kind"], row["told_as"]): row for row in (_row(unit_id, *one) for one in told)}
     if not rows:
         return
-    db.session.execute(scope.insert(MessageChange, rows.values()).on_conflict_do_nothing())
+    scope.insert_missing(MessageChange, rows.values())
     hand_over(scope, unit_id, delivery.find_messages(scope, unit_id, {change.external_id for change, _ in told}))
 
 
@@ -71,14 +71,14 @@ def _change(message: Message, changes: Sequence[MessageChange]) -> None:
 
 def _renew_previews(scope: TenantScope, messages: Sequence[Message]) -> None:
     """Lists show the newest message of a conversation: what is deleted is not shown there, what is edited is new."""
-    db.session.flush()
+    if not messages:
+        return
+    theirs = among(Conversation.id, {message.conversation_id for message in messages})
+    locked = scope.select(Conversation).where(theirs).order_by(Conversation.id).with_for_update()
+    found = {one.id: one for one in db.session.scalars(locked.execution_options(populate_existing=True))}
     for message in messages:
-        is_deleted = message.deleted_at is not None
-        is_shown = (Conversation.id == message.conversation_id) & (Conversation.last_message_at == message.occurred_at)
-        this = scope.update(Conversation).where(is_shown, Conversation.last_message_direction == message.direction)
-        db.session.execute(
-            this.values(
-                last_message_kind=MessageKind.DELETION if is_deleted else message.kind,
-                last_message_preview="" if is_deleted else message.body[:LONGEST_PREVIEW],
-            )
-        )
+        conversation, is_deleted = found[message.conversation_id], message.deleted_at is not None
+        newest = (conversation.last_message_at, conversation.last_message_direction)
+        if newest == (message.occurred_at, message.direction):
+            conversation.last_message_kind = MessageKind.DELETION if is_deleted else message.kind
+            conversation.last_message_preview = "" if is_deleted else message.body[:LONGEST_PREVIEW]

@@ -159,14 +159,13 @@ def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
         place.arrival.seen.external_id: scope.add(_row(unit_id, place, media_ids.get(place.arrival.seen.external_id)))
         for place in places
     }
-    db.session.flush()
     for place in places:
         _carry(place)
-    _count_found(scope, places)
-    for place in places:
         seen = place.arrival.seen
         if seen.from_me and seen.receipt in delivery.RUNGS:
             delivery.climb(scope, added[seen.external_id], seen.receipt, now())
+    db.session.flush()
+    _count_found(scope, places)
     delivery.hand_over_early_receipts(scope, unit_id, added)
     changes.hand_over(scope, unit_id, added)
     heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}

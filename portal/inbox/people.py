@@ -55,20 +55,19 @@ class People:
         return contact.id
 
     def _load(self, chats: Collection[Address]) -> None:
+        if not chats:
+            return
         wanted = or_(
             among(Contact.phone, {number for chat in chats if (number := _canonical(chat))}),
             among(Contact.lid, {chat.lid for chat in chats if chat.lid}),
             among(Contact.chat_jid, {chat.jid for chat in chats if chat.jid}),
         )
-        if chats:
-            found = self._scope.select(Contact).where(wanted).execution_options(populate_existing=True)
-            for contact in db.session.scalars(found):
-                self._note(contact)
+        found = self._scope.select(Contact).where(wanted).execution_options(populate_existing=True)
+        for contact in db.session.scalars(found):
+            self._note(contact)
 
     def _add(self, chats: Collection[Address]) -> None:
         """Make contacts of these; another unit's relay may be adding the same people at this moment."""
-        if not chats:
-            return
         # Who is named by both addresses comes first: what names the same person by one of them then adds nobody.
         in_order = sorted(chats, key=lambda chat: (not (chat.number and chat.lid), str(chat)))
         rows = [
@@ -82,7 +81,7 @@ class People:
             }
             for chat in in_order
         ]
-        db.session.execute(self._scope.insert(Contact, rows).on_conflict_do_nothing())
+        self._scope.insert_missing(Contact, rows)
         self._load(chats)
 
     def _note(self, contact: Contact) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from portal import phone, queue
 from portal.clock import now
-from portal.db import atomic, db, on_commit
+from portal.db import STORAGE_DOWN, atomic, db, on_commit
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError
 from portal.evolution.types import StoredPage
@@ -25,6 +25,7 @@ from portal.outbox.missed import Difference, compare, told_at
 from portal.outbox.rounds import Round
 from portal.secrets import Unreadable
 from portal.services import events, repairs
+from portal.services.connections import lock_connection
 from portal.tenancy import TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
@@ -80,7 +81,7 @@ def claim(*, busy_servers: Collection[UUID] = ()) -> list[Comparison]:
 
 
 def carry_out(comparison: Comparison) -> bool:
-    """Read what Evolution stored in that time and let the inbox have what we lack. False when it did not answer."""
+    """Read what Evolution stored in that time and let the inbox have what we lack; what fails is tried again soon."""
     if comparison.compared_until >= comparison.until:
         return True
     try:
@@ -88,7 +89,10 @@ def carry_out(comparison: Comparison) -> bool:
     except (EvolutionError, Unreadable) as e:
         code = e.code if isinstance(e, EvolutionError) else servers.UNREADABLE_KEY
         log.info("stored messages not read", unit_id=str(comparison.unit_id), code=code)
-        return False
+        _come_back(comparison)
+    except STORAGE_DOWN:
+        log.exception("stored messages not taken over", unit_id=str(comparison.unit_id))
+        _come_back(comparison)
     return True
 
 
@@ -158,6 +162,8 @@ def _take(comparison: Comparison, page: StoredPage, hole: _Hole, *, until: datet
     }
     scope = TenantScope(comparison.tenant_id)
     with across_tenants("the comparison names the tenant"), atomic():
+        # Before the hole: the inbox holds the connection while it counts what came out of it.
+        lock_connection(scope, comparison.unit_id)
         difference = compare(scope, comparison.unit_id, stored)
         records = [payload["data"] for payload in stored.values()]
         _note_hole(scope, comparison, hole, records=records, missed=difference.missed)

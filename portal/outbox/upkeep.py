@@ -6,7 +6,11 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
+
 from portal.outbox import backfill, reconcile
+
+log = structlog.get_logger(__name__)
 
 # A comparison can take minutes: some caretakers are left for what people wait for.
 MOST_COMPARISONS = 4
@@ -55,5 +59,8 @@ class Upkeep:
 def _carry_out(row: Iterable[Task], carry_out: Callable[[Task], bool]) -> None:
     """One after the other, until the server does not answer: the others' turn comes round again."""
     for task in row:
-        if not carry_out(task):
-            return
+        try:
+            if not carry_out(task):
+                return
+        except Exception:
+            log.exception("upkeep failed", unit_id=str(task.unit_id))

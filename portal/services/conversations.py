@@ -119,7 +119,7 @@ def open_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collectio
     missing = [contact_id for contact_id in contact_ids if contact_id not in found]
     if missing:
         rows = [{"id": uuid7(), "unit_id": unit_id, "contact_id": contact_id} for contact_id in missing]
-        db.session.execute(scope.insert(Conversation, rows).on_conflict_do_nothing())
+        scope.insert_missing(Conversation, rows)
         found |= _lock_conversations(scope, unit_id, missing)
     return found
 

@@ -76,12 +76,11 @@ def apply_receipts(scope: TenantScope, unit_id: UUID, receipts: Sequence[Receipt
             climb(scope, known[receipt.external_id], receipt.name, receipt.at)
         else:
             early.setdefault((receipt.external_id, receipt.name), receipt)
-    if early:
-        rows = [
-            {"unit_id": unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
-            for one in early.values()
-        ]
-        db.session.execute(scope.insert(EarlyReceipt, rows).on_conflict_do_nothing())
+    rows = [
+        {"unit_id": unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
+        for one in early.values()
+    ]
+    scope.insert_missing(EarlyReceipt, rows)
 
 
 def find_messages(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> dict[str, Message]:

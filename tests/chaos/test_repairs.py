@@ -64,6 +64,7 @@ def in_order(stack: Stack, texts: list[str]) -> list[str]:
     return [row["body"] for row in stack.rows.fetch(query, texts)]
 
 
+@pytest.mark.timeout(400)
 def test_a_webhook_that_was_changed_by_hand_is_set_again_and_what_it_missed_is_fetched(
     stack: Stack, instances: dict[str, str], measured: Callable[[str], None]
 ) -> None:
@@ -93,6 +94,7 @@ def repairs(stack: Stack, kind: str) -> int:
     return stack.rows.count("repairs WHERE kind = %s", kind)
 
 
+@pytest.mark.timeout(400)
 def test_a_wrong_state_is_right_again_within_a_minute(
     stack: Stack, instances: dict[str, str], measured: Callable[[str], None]
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from local.evolution.model import Instance, State
 from portal.clock import now
@@ -367,3 +368,22 @@ def test_a_worker_that_was_at_work_just_before_means_no_downtime(
         db.session.add(Relay(id=owner_id, queue="outbox", **times))
 
     assert backfill.hurry_after_downtime() is is_downtime
+
+
+def test_what_could_not_be_compared_is_compared_again_soon(
+    desk: Desk, evolution: Evolution, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(evolution, instance, message("3A1", ago_s=600, text="Enquanto isso"))
+    monkeypatch.setattr(backfill, "compare", fail_in_the_database)
+
+    compare(desk, since=now() - timedelta(hours=1))
+
+    assert desk.connection.compare_at is not None
+    assert desk.connection.compare_at <= now() + backfill.COME_BACK
+    monkeypatch.undo()
+    compare(desk)
+    assert bodies() == ["Enquanto isso"]
+
+
+def fail_in_the_database(*args: object) -> None:
+    raise OperationalError("a deadlock", None, Exception())

@@ -1,7 +1,7 @@
 """One process's checks and comparisons: a server's units one after the other, and no others there meanwhile."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +16,7 @@ NEAR, FAR = uuid4(), uuid4()
 class Task:
     name: str
     server_id: UUID
+    unit_id: UUID = field(default_factory=uuid4)
 
 
 class World:
@@ -109,17 +110,20 @@ def test_comparisons_leave_room_for_what_people_wait_for(world: World) -> None:
     assert len(world.rows) == 1
 
 
-def test_a_row_that_breaks_frees_its_server(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(task: Task) -> bool:
-        raise RuntimeError
+def test_one_that_breaks_stops_neither_the_others_nor_the_next_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_once(task: Task) -> bool:
+        if task.name == "broken":
+            raise RuntimeError
+        return world.carry_out(task)
 
-    monkeypatch.setattr(reconcile, "carry_out", fail)
-    world.checks = [Task("a", NEAR)]
+    monkeypatch.setattr(reconcile, "carry_out", fail_once)
+    world.checks = [Task("broken", NEAR), Task("a", NEAR)]
     world.upkeep.take([])
-    with pytest.raises(RuntimeError):
-        world.work()
+    world.work()
     world.checks = [Task("b", NEAR)]
-
     world.upkeep.take([])
+    world.work()
 
-    assert len(world.rows) == 1
+    assert world.done == ["a", "b"]
