@@ -150,7 +150,7 @@ def _find(client: EvolutionClient, comparison: Comparison, number: int) -> Store
 
 def _come_back(comparison: Comparison) -> None:
     with tenant_transaction(TenantScope(comparison.tenant_id)) as scope:
-        _change(scope, comparison, {"compare_at": now() + COME_BACK})
+        rounds.note(scope, comparison, {"compare_at": now() + COME_BACK})
 
 
 def _take(comparison: Comparison, page: StoredPage, hole: _Hole, *, until: datetime) -> None:
@@ -234,12 +234,4 @@ def _note_progress(scope: TenantScope, comparison: Comparison, difference: Diffe
         if until == comparison.until:
             # And what is younger than was looked at may be missing too.
             columns["compare_at"] = now() + COME_BACK
-    _change(scope, comparison, columns)
-
-
-def _change(scope: TenantScope, comparison: Comparison, columns: dict[str, Any]) -> None:
-    """Write to the row, if it is still about this instance."""
-    this = scope.update(Connection).where(
-        Connection.unit_id == comparison.unit_id, Connection.instance_name == comparison.instance_name
-    )
-    db.session.execute(this.values(columns).execution_options(synchronize_session=False))
+    rounds.note(scope, comparison, columns)

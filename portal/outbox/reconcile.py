@@ -254,18 +254,10 @@ def _note_repair(check: Check, kind: RepairKind, faults: list[str], columns: dic
     with tenant_transaction(TenantScope(check.tenant_id)) as scope:
         repairs.note(scope, check.unit_id, kind, before=", ".join(faults))
         if columns:
-            _change(scope, check, columns)
+            rounds.note(scope, check, columns)
     log.warning("instance put right", unit_id=str(check.unit_id), kind=kind, faults=faults)
 
 
 def _note(check: Check, columns: dict[str, Any]) -> None:
     with tenant_transaction(TenantScope(check.tenant_id)) as scope:
-        _change(scope, check, columns)
-
-
-def _change(scope: TenantScope, check: Check, columns: dict[str, Any]) -> None:
-    """Write to the row, if it is still about this instance."""
-    this = scope.update(Connection).where(
-        Connection.unit_id == check.unit_id, Connection.instance_name == check.instance_name
-    )
-    db.session.execute(this.values(columns).execution_options(synchronize_session=False))
+        rounds.note(scope, check, columns)

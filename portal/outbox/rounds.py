@@ -2,9 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
@@ -13,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from portal.clock import now
 from portal.db import db
 from portal.models import Connection, Unit
+from portal.tenancy import TenantScope
 
 MOST_TOGETHER = 400
 
@@ -25,6 +27,15 @@ class Round:
     whose: ColumnElement[bool]
     period_s: float
     most_per_server: int
+
+
+class Turn(Protocol):
+    """One unit whose turn it is, with the instance it then had."""
+
+    @property
+    def unit_id(self) -> UUID: ...
+    @property
+    def instance_name(self) -> str: ...
 
 
 def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connection, Unit]]:
@@ -56,6 +67,14 @@ def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connectio
             setattr(connection, what.due_at.key, _next(what.period_s))
             found.append((connection, unit))
     return found
+
+
+def note(scope: TenantScope, turn: Turn, columns: Mapping[str, Any]) -> None:
+    """Write to the unit's connection, if it is still about the instance whose turn it was."""
+    this = scope.update(Connection).where(
+        Connection.unit_id == turn.unit_id, Connection.instance_name == turn.instance_name
+    )
+    db.session.execute(this.values(columns).execution_options(synchronize_session=False))
 
 
 def _next(period_s: float) -> datetime:
