@@ -62,6 +62,8 @@ class Comparison:
     since: datetime
     until: datetime
     chats: tuple[str, ...]
+    # Nobody was there to compare when it was due.
+    is_late: bool
 
 
 @dataclass
@@ -77,12 +79,14 @@ def claim(*, busy_servers: Collection[UUID] = ()) -> list[Comparison]:
     """The connected units that this process, and no other, now compares: a few of each server."""
     with across_tenants("messages of every tenant are compared"), atomic():
         due = rounds.take(COMPARISONS, busy_servers=busy_servers)
-        return [_comparison(connection, unit) for connection, unit in due]
+        return [_comparison(connection, unit, due_at) for connection, unit, due_at in due]
 
 
 def carry_out(comparison: Comparison) -> bool:
     """Read what Evolution stored in that time and let the inbox have what we lack; what fails is tried again soon."""
     if comparison.compared_until >= comparison.until:
+        # Nothing is old enough yet.
+        _come_back(comparison)
         return True
     try:
         _read(servers.client_for(comparison.server_id), comparison)
@@ -97,20 +101,21 @@ def carry_out(comparison: Comparison) -> bool:
 
 
 def hurry_after_downtime() -> bool:
-    """When no worker was at work just before, compare every connected unit at once."""
+    """When no worker was at work just before, compare every connected unit at once, as late as that is."""
     since = func.now() - DOWNTIME
     at_work = select(Relay.id).where(Relay.started_at < since, Relay.heartbeat_at > since)
     later = update(Connection).where(
-        Connection.status == ConnectionStatus.CONNECTED, Connection.compare_at > func.now()
+        Connection.status == ConnectionStatus.CONNECTED, Connection.compare_at.is_not(None)
     )
     with across_tenants("a downtime is every tenant's"), atomic():
         if db.session.scalar(at_work.limit(1)) is not None:
             return False
-        db.session.execute(later.values(compare_at=func.now()).execution_options(synchronize_session=False))
+        overdue = later.values(compare_at=func.now() - 2 * DOWNTIME)
+        db.session.execute(overdue.execution_options(synchronize_session=False))
     return True
 
 
-def _comparison(connection: Connection, unit: Unit) -> Comparison:
+def _comparison(connection: Connection, unit: Unit, due_at: datetime) -> Comparison:
     # Whoever was never compared begins now.
     compared_until = connection.compared_until = connection.compared_until or now()
     chats = [phone.PERSON_SUFFIX, phone.LID_SUFFIX]
@@ -125,6 +130,7 @@ def _comparison(connection: Connection, unit: Unit) -> Comparison:
         since=max(compared_until - OVERLAP, now() - LONGEST),
         until=now() - SETTLED_AFTER,
         chats=(*chats, *(ending for ending, is_kept in kept.items() if is_kept)),
+        is_late=due_at < now() - DOWNTIME,
     )
 
 
@@ -231,7 +237,7 @@ def _note_progress(scope: TenantScope, comparison: Comparison, difference: Diffe
     if difference.missed:
         # Why did they not come? Their webhook may be gone.
         columns |= {"check_at": now(), "webhook_checked_at": None}
-        if until == comparison.until:
-            # And what is younger than was looked at may be missing too.
-            columns["compare_at"] = now() + COME_BACK
+    if until == comparison.until and (difference.missed or comparison.is_late):
+        # What is younger than was looked at may be missing too.
+        columns["compare_at"] = now() + COME_BACK
     rounds.note(scope, comparison, columns)

@@ -86,7 +86,7 @@ def claim(*, busy_servers: Collection[UUID] = ()) -> list[Check]:
     with across_tenants("units of every tenant are checked"), atomic():
         due = rounds.take(CHECKS, busy_servers=busy_servers)
         anybody_heard = bool(due) and checked_states.is_anybody_heard()
-        return [_check(connection, unit, anybody_heard=anybody_heard) for connection, unit in due]
+        return [_check(connection, unit, anybody_heard=anybody_heard) for connection, unit, _ in due]
 
 
 def carry_out(check: Check) -> bool:

@@ -38,8 +38,8 @@ class Turn(Protocol):
     def instance_name(self) -> str: ...
 
 
-def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connection, Unit]]:
-    """Who is due now, of each server a few. A unit of which somebody asked something is left alone.
+def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connection, Unit, datetime]]:
+    """Who is due now, of each server a few, and since when. A unit of which somebody asked something is left alone.
 
     Across tenants, in a transaction.
     """
@@ -64,8 +64,8 @@ def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connectio
     for connection, unit in db.session.execute(due):
         taken[connection.evolution_server_id] += 1
         if taken[connection.evolution_server_id] <= what.most_per_server:
+            found.append((connection, unit, getattr(connection, what.due_at.key)))
             setattr(connection, what.due_at.key, _next(what.period_s))
-            found.append((connection, unit))
     return found
 
 

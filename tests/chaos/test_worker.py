@@ -71,6 +71,7 @@ def test_worker_asked_to_end_finishes_what_it_sends(
     texts = queue_replies(f"asked {times}", per_unit=2)
     until(lambda: sending(stack) == 3, "send in flight on every lane")
 
+    before = Counter(stack.rows.statuses(texts).values())
     ended_after_s, code = stack.worker.terminate(times=times, is_group=is_group)
     recorded = sorted(stack.rows.statuses(texts).values())
     stack.worker.start()
@@ -80,7 +81,8 @@ def test_worker_asked_to_end_finishes_what_it_sends(
     assert ended_after_s < 25
     assert code == 0
     assert [status for status in recorded if status not in (*GONE, "queued")] == []
-    assert len([status for status in recorded if status in GONE]) == 3
+    # On a busy machine the first ones are gone before the last ones are asked for.
+    assert len([status for status in recorded if status in GONE]) == 3 + sum(before[status] for status in GONE)
     assert set(account.statuses.values()) <= set(GONE)
     assert account.left_twice == []
 

@@ -325,7 +325,9 @@ def test_a_list_that_grows_meanwhile_is_gone_on_with_later(
 
 
 def test_a_comparison_comes_round_every_five_minutes(desk: Desk, evolution: Evolution, instance: Instance) -> None:
-    compare(desk)
+    change(desk, compare_at=now() - timedelta(seconds=1))
+    for comparison in backfill.claim():
+        backfill.carry_out(comparison)
 
     compare_at = desk.connection.compare_at
     assert compare_at is not None
@@ -354,6 +356,16 @@ def test_after_a_downtime_every_connected_unit_is_compared(desk: Desk, evolution
 
     assert backfill.hurry_after_downtime() is True
     assert (desk.connection.compare_at or later) <= now()
+    assert [comparison.is_late for comparison in backfill.claim()] == [True]
+
+
+def test_a_comparison_that_comes_late_is_followed_by_another_soon(
+    desk: Desk, evolution: Evolution, instance: Instance
+) -> None:
+    compare(desk)
+
+    assert desk.connection.compare_at is not None
+    assert desk.connection.compare_at <= now() + backfill.COME_BACK
 
 
 @pytest.mark.parametrize(
@@ -387,3 +399,10 @@ def test_what_could_not_be_compared_is_compared_again_soon(
 
 def fail_in_the_database(*args: object) -> None:
     raise OperationalError("a deadlock", None, Exception())
+
+
+def test_a_link_too_young_to_be_compared_is_compared_soon(desk: Desk, evolution: Evolution, instance: Instance) -> None:
+    compare(desk, since=now())
+
+    assert desk.connection.compare_at is not None
+    assert desk.connection.compare_at <= now() + backfill.COME_BACK
