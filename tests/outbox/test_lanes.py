@@ -19,6 +19,7 @@ from portal.models import (
     Connection,
     ConnectionStatus,
     Contact,
+    ContactKind,
     EvolutionServer,
     Lane,
     Message,
@@ -119,6 +120,18 @@ def test_a_contact_known_by_lid_alone_is_written_to_by_lid(shop: Shop) -> None:
     shop.reply()
 
     assert claim_one().number == "123456789012345@lid"
+
+
+def test_a_group_is_written_to_as_a_group(shop: Shop) -> None:
+    group = "120363000000000001@g.us"
+    with acting_for(shop.scope), atomic():
+        this = shop.scope.update(Contact).values(
+            phone=None, whatsapp_number=None, kind=ContactKind.GROUP, chat_jid=group
+        )
+        db.session.execute(this)
+    shop.reply()
+
+    assert claim_one().number == group
 
 
 def test_a_lane_before_its_time_waits(shop: Shop) -> None:
