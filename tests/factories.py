@@ -16,6 +16,7 @@ from portal.models import (
     Connection,
     ConnectionStatus,
     Conversation,
+    ConversationAlias,
     Direction,
     EarlyReceipt,
     EventState,
@@ -275,4 +276,6 @@ def _make_leftovers(scope: TenantScope, unit: Unit) -> None:
         scope.add(EarlyReceipt(unit_id=unit.id, external_id="3A0", receipt="READ", received_at=now()))
         edit = {"kind": ChangeKind.EDIT, "told_as": "1", "body": "Olá!", "received_at": now()}
         scope.add(MessageChange(unit_id=unit.id, external_id="3A0", **edit))
+        joined_to = db.session.scalars(scope.select(Conversation, Conversation.id)).first()
+        scope.add(ConversationAlias(unit_id=unit.id, conversation_id=joined_to))
         scope.add(Repair(unit_id=unit.id, kind=RepairKind.STATE, before="connecting", after="connected"))

@@ -24,6 +24,7 @@ CONNECTIONS = "unit_whatsapp_connections"
 def upgrade() -> None:
     _make_repairs()
     _make_message_changes()
+    _make_conversation_aliases()
     _make_webhook_counts()
     _extend_units()
     _extend_contacts()
@@ -47,7 +48,7 @@ def downgrade() -> None:
         op.drop_index(f"ix_{CONNECTIONS}_{name}", CONNECTIONS)
     _drop_columns(CONNECTIONS, [column.name for column in reversed(_connection_columns())])
     _drop_columns("units", ("keeps_broadcasts", "keeps_stories", "keeps_groups", "expected_number"))
-    for table in ("webhook_counts", "message_changes", "repairs"):
+    for table in ("webhook_counts", "conversation_aliases", "message_changes", "repairs"):
         op.drop_table(table)
 
 
@@ -96,6 +97,26 @@ def _make_message_changes() -> None:
         sa.PrimaryKeyConstraint("unit_id", "external_id", "kind", "told_as", name="pk_message_changes"),
     )
     _protect("message_changes")
+
+
+def _make_conversation_aliases() -> None:
+    op.create_table(
+        "conversation_aliases",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("unit_id", sa.Uuid(), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_conversation_aliases_tenant_id_tenants"),
+        _unit_of_tenant("conversation_aliases"),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"],
+            ["conversations.tenant_id", "conversations.id"],
+            name="fk_conversation_aliases_tenant_id_conversation_id_conversations",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_conversation_aliases"),
+    )
+    op.create_index("ix_conversation_aliases_conversation_id", "conversation_aliases", ["conversation_id"])
+    _protect("conversation_aliases")
 
 
 def _unit_of_tenant(table: str) -> sa.ForeignKeyConstraint:
@@ -164,7 +185,8 @@ def _restore_contacts() -> None:
         "IN (SELECT conversations.id FROM conversations JOIN contacts ON contacts.id = contact_id"
         " WHERE contacts.kind <> 'person')"
     )
-    _as_system(f"DELETE FROM messages WHERE conversation_id {of_chats}")
+    for table in ("messages", "conversation_aliases"):
+        _as_system(f"DELETE FROM {table} WHERE conversation_id {of_chats}")
     _as_system(f"DELETE FROM conversations WHERE id {of_chats}")
     _as_system("DELETE FROM contacts WHERE kind <> 'person'")
     for name in ("kind_of_chat", "kind", "reachable"):

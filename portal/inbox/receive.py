@@ -151,7 +151,6 @@ def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, A
 
 def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> None:
     log.warning("webhook for an unknown instance", instance=instance_name)
-    webhook_counts.add(CountedOutcome.UNKNOWN_INSTANCE, event)
     unknown = WebhookEvent.unit_id.is_(None)
     row = {
         "instance_name": instance_name,
@@ -165,6 +164,8 @@ def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> No
     newest = select(WebhookEvent.id).where(unknown).order_by(WebhookEvent.id.desc()).limit(MOST_UNKNOWN_EVENTS)
     oldest_kept = select(func.min(newest.subquery().c.id)).scalar_subquery()
     db.session.execute(delete(WebhookEvent).where(unknown, WebhookEvent.id < oldest_kept))
+    # Last, since all who post such things meet at one row.
+    webhook_counts.add(CountedOutcome.UNKNOWN_INSTANCE, event)
 
 
 def _edit_type(payload: dict[str, Any]) -> str:

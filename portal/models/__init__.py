@@ -13,6 +13,7 @@ from portal.models.contacts import Contact, ContactKind
 from portal.models.conversations import (
     ChangeKind,
     Conversation,
+    ConversationAlias,
     Direction,
     EarlyReceipt,
     Message,
@@ -35,6 +36,7 @@ __all__ = [
     "Contact",
     "ContactKind",
     "Conversation",
+    "ConversationAlias",
     "CountedOutcome",
     "Direction",
     "EarlyReceipt",

@@ -76,6 +76,22 @@ class Conversation(Base):
     created_at: Mapped[CreatedAt]
 
 
+class ConversationAlias(Base):
+    """The id of a conversation that was joined to another one: whoever still has it open is led there."""
+
+    __tablename__ = "conversation_aliases"
+    __table_args__ = (
+        same_tenant("unit_id", "units"),
+        same_tenant("conversation_id", "conversations"),
+        Index("ix_conversation_aliases_conversation_id", "conversation_id"),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    unit_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
+
+
 class Message(Base):
     """One item of a conversation. An outbound one is a row before anything is sent."""
 

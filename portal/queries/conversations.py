@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, tuple_
 
 from portal.db import db
-from portal.models import Contact, Conversation, Message, MessageStatus, Unit
+from portal.models import Contact, Conversation, ConversationAlias, Message, MessageStatus, Unit
 from portal.tenancy import TenantScope
 
 PAGE = 50
@@ -58,10 +58,21 @@ def list_conversations(
 
 
 def get_conversation(scope: TenantScope, conversation_id: UUID) -> ConversationRow:
-    """Raises NotFound."""
-    scope.get(Conversation, conversation_id)
-    row = db.session.execute(_with_contact(scope).where(Conversation.id == conversation_id)).one()
+    """The conversation, or the one that it was joined to: its id may be another. Raises NotFound."""
+    found = find_current(scope, conversation_id)
+    row = db.session.execute(_with_contact(scope).where(Conversation.id == found.id)).one()
     return ConversationRow(*row)
+
+
+def find_current(scope: TenantScope, conversation_id: UUID) -> Conversation:
+    """As `get_conversation`, the conversation alone."""
+    this = scope.select(Conversation).where(Conversation.id == conversation_id)
+    found: Conversation | None = db.session.scalar(this)
+    if found is not None:
+        return found
+    alias = scope.select(ConversationAlias, ConversationAlias.conversation_id)
+    joined_to = db.session.scalar(alias.where(ConversationAlias.id == conversation_id))
+    return scope.get(Conversation, joined_to or conversation_id)
 
 
 def list_messages(

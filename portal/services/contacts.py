@@ -8,7 +8,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 
 from portal.db import db
-from portal.models import Contact, Conversation, Message
+from portal.models import Contact, Conversation, ConversationAlias, Message
 from portal.tenancy import TenantScope
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,7 @@ def _move(scope: TenantScope, conversation: Conversation, contact_id: UUID) -> N
         db.session.flush()
         return
     _move_messages(scope, conversation.id, kept.id)
+    _lead_on(scope, conversation, kept.id)
     _add_up(kept, conversation)
     db.session.delete(conversation)
     db.session.flush()
@@ -75,6 +76,14 @@ def _move_messages(scope: TenantScope, from_id: UUID, to_id: UUID) -> None:
         .execution_options(synchronize_session=False)
     )
     db.session.execute(mine.values(conversation_id=to_id).execution_options(synchronize_session=False))
+
+
+def _lead_on(scope: TenantScope, conversation: Conversation, to_id: UUID) -> None:
+    """Somebody may have it open, and be writing."""
+    earlier = scope.update(ConversationAlias).where(ConversationAlias.conversation_id == conversation.id)
+    db.session.execute(earlier.values(conversation_id=to_id).execution_options(synchronize_session=False))
+    scope.add(ConversationAlias(id=conversation.id, unit_id=conversation.unit_id, conversation_id=to_id))
+    db.session.flush()
 
 
 def _add_up(kept: Conversation, other: Conversation) -> None:

@@ -24,6 +24,7 @@ from portal.models import (
     MessageStatus,
     Unit,
 )
+from portal.queries.conversations import find_current
 from portal.services import delivery, drafts, lanes, media
 from portal.services.drafts import Draft
 from portal.services.media import Upload
@@ -58,8 +59,9 @@ def reply(
     """
     draft, client_message_id = drafts.check(text, upload), _checked_client_message_id(client_message_id)
     with atomic():
-        conversation = scope.get(Conversation, conversation_id)
-        delivery.lock_unit(scope, conversation.unit_id)
+        delivery.lock_unit(scope, find_current(scope, conversation_id).unit_id)
+        # Once more: the inbox may have joined it to another one before it let the unit go.
+        conversation = find_current(scope, conversation_id)
         return _queue_message(
             scope, conversation, draft, source=MessageSource.PERSON, client_message_id=client_message_id
         )

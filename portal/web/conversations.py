@@ -185,7 +185,7 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     row = queries.get_conversation(g.scope, conversation_id)
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
-    messages = queries.list_messages(g.scope, conversation_id, before=before)
+    messages = queries.list_messages(g.scope, row.conversation.id, before=before)
     thread, connection = _arrange(row, messages), units.get_connection(g.scope, row.unit.id)
     return render(
         "conversations/older.html",
@@ -222,10 +222,10 @@ def _arrange(row: queries.ConversationRow, messages: list[Message]) -> Thread:
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
     row = queries.get_conversation(g.scope, conversation_id)
     if row.conversation.unread:
-        conversations.mark_read(g.scope, conversation_id)
+        conversations.mark_read(g.scope, row.conversation.id)
     g.time_zone = row.unit.time_zone
     since = inbox.position(request.values.get("since"))
-    messages = queries.list_messages_since(g.scope, conversation_id, since)
+    messages = queries.list_messages_since(g.scope, row.conversation.id, since)
     thread = _arrange(row, messages)
     gates = sending.get_gates(g.scope, row.unit.id)
     connection, is_cold = gates.connection, row.conversation.last_inbound_at is None
@@ -239,6 +239,6 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "form_id": new_form_id(),
         "since": since or thread.begins_at,
         "inbox": None if wants_part() else inbox.open_inbox(g.scope, request.args),
-        "opened": str(conversation_id),
+        "opened": str(row.conversation.id),
         "closed": CLOSED_TO_US.get(row.contact.kind),
     }

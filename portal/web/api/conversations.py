@@ -28,8 +28,8 @@ def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
 @bp.call("GET", "/conversations/<uuid:conversation_id>/messages", access=READ, query=PageQuery, answer=MessagePage)
 def list_messages(query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
     limit = query["limit"]
-    inbox.get_conversation(g.scope, conversation_id)
-    messages = inbox.list_messages(g.scope, conversation_id, before=query["cursor"], limit=limit + 1)
+    current = inbox.find_current(g.scope, conversation_id)
+    messages = inbox.list_messages(g.scope, current.id, before=query["cursor"], limit=limit + 1)
     last = messages[limit - 1] if len(messages) > limit else None
     media = files.list_media(g.scope, messages[:limit])
     items = [MessageWithMedia(message, media.get(message.id)) for message in messages[:limit]]
