@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.services import Services
 from tests.browser.people import HARD_LIMIT_S, Visitors, link_unit, make_unit
+from tests.browser.test_pages import LOOKS, LOOKS_FOR_AXE, Sight, barriers, overflowing, walk
 from tests.running.leaks import leaks_of
 from tests.running.stack import ADMIN, OPERATOR, Stack, open_stack
 
@@ -28,6 +29,7 @@ QUIET = (
 FLAGS = ("--create-wait-s=5", "--connect-wait-s=0.5", "--retry-initial-s=0.5")
 RECEIPT_S = 0.8
 READ_S = 2.5
+FindProblems = Callable[[list[Sight], str], dict[str, list[str]]]
 
 
 @pytest.fixture(scope="package")
@@ -75,6 +77,19 @@ def open_page(visitors: Visitors, stack: Stack) -> Iterator[Callable[..., Page]]
     yield visitors.open
     problems = visitors.leave()
     assert problems == []
+
+
+@pytest.fixture
+def problems_of(open_page: Callable[..., Page]) -> FindProblems:
+    """Walk through pages in one look, and give what does not fit; where all does, what keeps people out."""
+
+    def find(sights: list[Sight], look: str) -> dict[str, list[str]]:
+        found = walk(sights, open_page, LOOKS[look], overflowing)
+        if found or look not in LOOKS_FOR_AXE:
+            return found
+        return walk(sights, open_page, {**LOOKS[look], "bypass_csp": True}, barriers)
+
+    return find
 
 
 @pytest.fixture

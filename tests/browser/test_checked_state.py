@@ -7,8 +7,9 @@ from itertools import count
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import FindProblems
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, stays_on_page
-from tests.browser.test_pages import LOOKS, LOOKS_FOR_AXE, OpenPage, Sight, barriers, overflowing, walk
+from tests.browser.test_pages import LOOKS, Sight
 from tests.running.stack import ADMIN, Stack
 
 pytestmark = pytest.mark.browser
@@ -115,8 +116,6 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_checked_state_fits_every_screen_and_keeps_nobody_out(
-    sights: list[Sight], open_page: OpenPage, look: str
+    sights: list[Sight], problems_of: FindProblems, look: str
 ) -> None:
-    assert walk(sights, open_page, LOOKS[look], overflowing) == {}
-    if look in LOOKS_FOR_AXE:
-        assert walk(sights, open_page, {**LOOKS[look], "bypass_csp": True}, barriers) == {}
+    assert problems_of(sights, look) == {}

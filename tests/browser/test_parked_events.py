@@ -6,17 +6,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import FindProblems
 from tests.browser.people import HOME, Visitors, link_unit, make_unit
-from tests.browser.test_pages import (
-    AN_OPERATOR,
-    LOOKS,
-    LOOKS_FOR_AXE,
-    OpenPage,
-    Sight,
-    barriers,
-    overflowing,
-    walk,
-)
+from tests.browser.test_pages import AN_OPERATOR, LOOKS, Sight
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
@@ -108,11 +100,9 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_pages_of_events_fit_every_screen_and_keep_nobody_out(
-    sights: list[Sight], open_page: OpenPage, look: str
+    sights: list[Sight], problems_of: FindProblems, look: str
 ) -> None:
-    assert walk(sights, open_page, LOOKS[look], overflowing) == {}
-    if look in LOOKS_FOR_AXE:
-        assert walk(sights, open_page, {**LOOKS[look], "bypass_csp": True}, barriers) == {}
+    assert problems_of(sights, look) == {}
 
 
 def test_unknown_instance_is_forgotten(operator: Page, stack: Stack) -> None:

@@ -8,17 +8,9 @@ from playwright.sync_api import Page, expect
 
 from local import programs
 from local.processes import free_port
+from tests.browser.conftest import FindProblems
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, qr_code
-from tests.browser.test_pages import (
-    AN_OPERATOR,
-    LOOKS,
-    LOOKS_FOR_AXE,
-    OpenPage,
-    Sight,
-    barriers,
-    overflowing,
-    walk,
-)
+from tests.browser.test_pages import AN_OPERATOR, LOOKS, Sight
 from tests.running.clients import SimulatorApi
 from tests.running.program import Program
 from tests.running.stack import ADMIN, Stack
@@ -138,8 +130,6 @@ def sights(visitors: Visitors, running: Stack, second_id: str) -> list[Sight]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_of_the_servers_fits_and_keeps_nobody_out(
-    sights: list[Sight], open_page: OpenPage, look: str
+    sights: list[Sight], problems_of: FindProblems, look: str
 ) -> None:
-    assert walk(sights, open_page, LOOKS[look], overflowing) == {}
-    if look in LOOKS_FOR_AXE:
-        assert walk(sights, open_page, {**LOOKS[look], "bypass_csp": True}, barriers) == {}
+    assert problems_of(sights, look) == {}

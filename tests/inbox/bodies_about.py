@@ -1,6 +1,5 @@
 """Our own messages, history, and what is told about messages: edits, deletions and receipts."""
 
-import hashlib
 from typing import Any
 
 from tests.inbox.bodies import ANA, BIA, EVA, FAY, OWN_LID, Body, contact_of, heard, wrote
@@ -127,36 +126,18 @@ def deleted(rows: Picture) -> Picture:
     return {**rows, "messages": [{**message, "deleted": True}], "conversations": [hidden]}
 
 
-def changes() -> list[Body]:
-    """Edits and deletions: alone they wait for their message; after it they change it."""
+def _echoed() -> Picture:
+    return wrote(EVA, "3EB0AA01", 124, "text", "Temos azul")
+
+
+def _image() -> Picture:
+    told = {"name": "image.jpg", "type": "image/jpeg", "size": 2**31 - 1, "state": "unavailable"}
+    return heard(BIA, "3A0100", 20, "image", "Veja", file=told, lid=False)
+
+
+def _edits_of_a_text() -> list[Body]:
     text = heard(ANA, "3A0004", 4, "text", "Olá 2.3.6")
-    image = heard(
-        BIA,
-        "3A0100",
-        20,
-        "image",
-        "Veja",
-        file={"name": "image.jpg", "type": "image/jpeg", "size": 2**31 - 1, "state": "unavailable"},
-        lid=False,
-    )
-    echoed = wrote(EVA, "3EB0AA01", 124, "text", "Temos azul")
-    digest = hashlib.sha256(b"Temos verde").hexdigest()
-    assert len(digest) == 64
-    by_time, by_status = change("3A0004", "edit", "Às 9h?", EDIT_MS), change("3EB0AA01", "edit", "Temos verde")
-    updated = {
-        **receipt("3EB0AA01", "SERVER_ACK", chat=EVA.jid),
-        "message": {"editedMessage": {"message": {"conversation": "Temos verde"}}},
-    }
-    stored = {"id": "cm00", "key": {"remoteJid": EVA.jid, "fromMe": True, "id": "3EB0AA01"}, "status": "DELETED"}
-    protocol = {
-        "editedMessage": {
-            "message": {
-                "protocolMessage": edit(
-                    "3A0100", {"imageMessage": {"caption": "Veja só"}}, type_=14, ms=long(LONGS, IMAGE_MS)
-                )
-            }
-        }
-    }
+    by_time = change("3A0004", "edit", "Às 9h?", EDIT_MS)
     return [
         Body(
             "edit before its message",
@@ -181,20 +162,34 @@ def changes() -> list[Body]:
             {**edited(text, "Às 10h?"), "changes": [by_time, change("3A0004", "edit", "Às 10h?", EDIT_MS + 1_000)]},
             after=("text 2.3.6", "edit"),
         ),
-        Body(
-            "edit of a caption as a message",
-            LONGS,
-            "messages.upsert",
-            sent_by(BIA, key(LONGS, BIA, "3A0600"), protocol, "editedMessage", 130),
-            {**edited(image, "Veja só"), "changes": [change("3A0100", "edit", "Veja só", IMAGE_MS)]},
-            after=("image 2.2.3",),
-        ),
+    ]
+
+
+def _edit_of_a_caption() -> Body:
+    told = edit("3A0100", {"imageMessage": {"caption": "Veja só"}}, type_=14, ms=long(LONGS, IMAGE_MS))
+    protocol = {"editedMessage": {"message": {"protocolMessage": told}}}
+    return Body(
+        "edit of a caption as a message",
+        LONGS,
+        "messages.upsert",
+        sent_by(BIA, key(LONGS, BIA, "3A0600"), protocol, "editedMessage", 130),
+        {**edited(_image(), "Veja só"), "changes": [change("3A0100", "edit", "Veja só", IMAGE_MS)]},
+        after=("image 2.2.3",),
+    )
+
+
+def _edits_of_ours() -> list[Body]:
+    updated = {
+        **receipt("3EB0AA01", "SERVER_ACK", chat=EVA.jid),
+        "message": {"editedMessage": {"message": {"conversation": "Temos verde"}}},
+    }
+    return [
         Body(
             "edit as a status",
             ONE_ADDRESS,
             "messages.update",
             updated,
-            {**edited(echoed, "Temos verde"), "changes": [by_status]},
+            {**edited(_echoed(), "Temos verde"), "changes": [change("3EB0AA01", "edit", "Temos verde")]},
             after=("echo",),
         ),
         Body(
@@ -202,15 +197,21 @@ def changes() -> list[Body]:
             LONGS,
             "send.message.update",
             edit("3EB0AA01", {"extendedTextMessage": {"text": "Temos roxo"}}, type_=14, ms=EDIT_MS),
-            {**edited(echoed, "Temos roxo"), "changes": [change("3EB0AA01", "edit", "Temos roxo", EDIT_MS)]},
+            {**edited(_echoed(), "Temos roxo"), "changes": [change("3EB0AA01", "edit", "Temos roxo", EDIT_MS)]},
             after=("echo",),
         ),
+    ]
+
+
+def _deletions() -> list[Body]:
+    stored = {"id": "cm00", "key": {"remoteJid": EVA.jid, "fromMe": True, "id": "3EB0AA01"}, "status": "DELETED"}
+    return [
         Body(
             "deletion",
             ONE_ADDRESS,
             "messages.delete",
             {"remoteJid": BIA.lid_jid, "fromMe": False, "id": "3A0100", "participant": "", "status": "DELETED"},
-            {**deleted(image), "changes": [change("3A0100", "deletion")]},
+            {**deleted(_image()), "changes": [change("3A0100", "deletion")]},
             after=("image 2.2.3",),
         ),
         Body(
@@ -225,9 +226,14 @@ def changes() -> list[Body]:
             LONGS,
             "messages.delete",
             stored,
-            {**deleted(echoed), "changes": [change("3EB0AA01", "deletion")]},
+            {**deleted(_echoed()), "changes": [change("3EB0AA01", "deletion")]},
             after=("echo",),
         ),
+    ]
+
+
+def _edits_of_nothing() -> list[Body]:
+    return [
         Body(
             "disappearing messages",
             LONGS,
@@ -242,6 +248,17 @@ def changes() -> list[Body]:
             {"type": "MESSAGE_EDIT", "editedMessage": {"conversation": "x"}},
             is_put_off=True,
         ),
+    ]
+
+
+def changes() -> list[Body]:
+    """Edits and deletions: alone they wait for their message; after it they change it."""
+    return [
+        *_edits_of_a_text(),
+        _edit_of_a_caption(),
+        *_edits_of_ours(),
+        *_deletions(),
+        *_edits_of_nothing(),
     ]
 
 

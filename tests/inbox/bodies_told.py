@@ -18,15 +18,15 @@ from tests.inbox.payloads import (
 from tests.inbox.picture import Picture
 from tests.inbox.versions import LONGS, MAPS, NEWEST, ONE_ADDRESS, PN, key, long, sent_by
 
+TEAM = [{"kind": "group", "jid": GROUP, "name": "Equipe"}]
 
-def chats() -> list[Body]:
-    """Names and links alone make no person a contact; those who are one get to be known better."""
-    by_lid = heard(ANA, "3A0000", 0, "text", "Olá 2.2.3", phone=False)
-    linked = {**heard(ANA, "3A0000", 0, "text", "Olá 2.2.3")}
-    in_group = [{"kind": "group", "jid": GROUP, "name": "Equipe"}]
-    group_rows = next(body.rows for body in chats_of_many() if body.name == "group 2.3.6")
-    members = [{"id": ANA.lid_jid, "phoneNumber": ANA.jid, "admin": None}, {"id": OWN_LID, "phoneNumber": OWN}]
-    group = {"id": GROUP, "subject": "Equipe", "size": 2, "participants": members}
+
+def _linked() -> Picture:
+    """Ana wrote, and both her addresses are known."""
+    return heard(ANA, "3A0000", 0, "text", "Olá 2.2.3")
+
+
+def _contacts() -> list[Body]:
     return [
         Body(
             "contact", LONGS, "contacts.upsert", {"remoteJid": GIL.jid, "pushName": GIL.chooses, "profilePicUrl": None}
@@ -39,33 +39,45 @@ def chats() -> list[Body]:
         ),
         Body("no contacts", LONGS, "contacts.upsert", []),
         Body("contacts of nothing", LONGS, "contacts.upsert", None),
+    ]
+
+
+def _chats_named() -> list[Body]:
+    return [
         Body(
             "chats",
             LONGS,
             "chats.set",
             [{"remoteJid": GIL.jid, "name": "Gil"}, {"remoteJid": GROUP, "name": "Equipe"}],
-            {"contacts": in_group},
+            {"contacts": TEAM},
         ),
         Body(
             "chat link",
             NEWEST,
             "chats.set",
             [{"remoteJid": ANA.jid, "remoteLid": ANA.lid_jid}],
-            linked,
+            _linked(),
             after=("text 2.2.3",),
         ),
         Body("chat of our database", LONGS, "chats.upsert", [{"id": "cm00", "name": "Gil"}]),
         Body("chat changed", LONGS, "chats.update", [{"remoteJid": GIL.jid}]),
         Body("chat gone", LONGS, "chats.delete", [GIL.jid]),
-        Body(
-            "group named", LONGS, "groups.upsert", [group], {**group_rows, "contacts": in_group}, after=("group 2.3.6",)
-        ),
+    ]
+
+
+def _groups() -> list[Body]:
+    by_lid = heard(ANA, "3A0000", 0, "text", "Olá 2.2.3", phone=False)
+    group_rows = next(body.rows for body in chats_of_many() if body.name == "group 2.3.6")
+    members = [{"id": ANA.lid_jid, "phoneNumber": ANA.jid, "admin": None}, {"id": OWN_LID, "phoneNumber": OWN}]
+    group = {"id": GROUP, "subject": "Equipe", "size": 2, "participants": members}
+    return [
+        Body("group named", LONGS, "groups.upsert", [group], {**group_rows, "contacts": TEAM}, after=("group 2.3.6",)),
         Body(
             "group joined",
             MAPS,
             "group-participants.update",
             {"id": GROUP, "author": BIA.lid_jid, "action": "add", "participants": members},
-            linked,
+            _linked(),
             after=("text 2.2.3",),
         ),
         Body(
@@ -76,6 +88,11 @@ def chats() -> list[Body]:
             by_lid,
             after=("text 2.2.3",),
         ),
+    ]
+
+
+def _nobody_needs() -> list[Body]:
+    return [
         Body(
             "typing",
             LONGS,
@@ -85,6 +102,11 @@ def chats() -> list[Body]:
         Body("label", LONGS, "labels.association", {"type": "add", "chatId": GIL.jid, "labelId": "3"}),
         Body("unheard-of event", NEWEST, "new.thing", {"key": {"id": "x"}}),
     ]
+
+
+def chats() -> list[Body]:
+    """Names and links alone make no person a contact; those who are one get to be known better."""
+    return [*_contacts(), *_chats_named(), *_groups(), *_nobody_needs()]
 
 
 def calls() -> list[Body]:

@@ -86,21 +86,19 @@ VOTE = {"pollCreationMessageKey": {"id": "3EB0AA02"}, "vote": {"selectedOptions"
 ONCE = {**key(LONGS, DEL, "3A0308"), "isViewOnce": True}
 
 
-def references() -> list[Body]:
-    """What speaks of another message."""
-    react = {"reactionMessage": {**REACTION, "text": "❤️"}}
-    removed = {"reactionMessage": {**REACTION, "text": ""}}
+# Its name, the version, the data, and the rows.
+Told = tuple[str, str, dict[str, Any], Picture]
+REFERS = {"refers_to": "3EB0AA01"}
+
+
+def _quotes() -> list[Told]:
     quoting = {"extendedTextMessage": {"text": "Esse", "contextInfo": QUOTE}}
-    refers = {"refers_to": "3EB0AA01"}
-    voted = {"details": {"isVote": True, "votes": ["Receber"]}, "refers_to": "3EB0AA02", "unread": 0}
-    ad = {"details": {"ad": {"title": "Promoção", "body": "Fale com a loja", "url": "https://ads.example.test/x"}}}
-    once = {"originalType": "viewOnce", "isViewOnce": True}
-    told: list[tuple[str, str, dict[str, Any], Picture]] = [
+    return [
         (
             "quote",
             LONGS,
             _said("3A0300", 80, "Sim", contextInfo=QUOTE),
-            heard(DEL, "3A0300", 80, "text", "Sim", **refers),
+            heard(DEL, "3A0300", 80, "text", "Sim", **REFERS),
         ),
         (
             "quote in the content",
@@ -108,19 +106,27 @@ def references() -> list[Body]:
             upsert(
                 ONE_ADDRESS, DEL, "3A0301", 81, quoting, "extendedTextMessage", contextInfo={"deviceListMetadata": {}}
             ),
-            heard(DEL, "3A0301", 81, "text", "Esse", lid=False, **refers),
+            heard(DEL, "3A0301", 81, "text", "Esse", lid=False, **REFERS),
         ),
+    ]
+
+
+def _reactions_and_votes() -> list[Told]:
+    react = {"reactionMessage": {**REACTION, "text": "❤️"}}
+    removed = {"reactionMessage": {**REACTION, "text": ""}}
+    voted = {"details": {"isVote": True, "votes": ["Receber"]}, "refers_to": "3EB0AA02", "unread": 0}
+    return [
         (
             "reaction",
             LONGS,
             upsert(LONGS, DEL, "3A0302", 82, react, "reactionMessage"),
-            heard(DEL, "3A0302", 82, "reaction", "❤️", unread=0, **refers),
+            heard(DEL, "3A0302", 82, "reaction", "❤️", unread=0, **REFERS),
         ),
         (
             "reaction removed",
             LONGS,
             upsert(LONGS, DEL, "3A0303", 83, removed, "reactionMessage"),
-            heard(DEL, "3A0303", 83, "reaction", unread=0, **refers),
+            heard(DEL, "3A0303", 83, "reaction", unread=0, **REFERS),
         ),
         (
             "vote",
@@ -128,6 +134,13 @@ def references() -> list[Body]:
             upsert(ONE_ADDRESS, DEL, "3A0304", 84, {"pollUpdateMessage": VOTE}, "pollUpdateMessage"),
             heard(DEL, "3A0304", 84, "poll", "Receber", lid=False, **voted),
         ),
+    ]
+
+
+def _ads_and_wrappers() -> list[Told]:
+    ad = {"details": {"ad": {"title": "Promoção", "body": "Fale com a loja", "url": "https://ads.example.test/x"}}}
+    once = {"originalType": "viewOnce", "isViewOnce": True}
+    return [
         (
             "ad click",
             LONGS,
@@ -154,6 +167,11 @@ def references() -> list[Body]:
         ),
         ("only for machines", LONGS, upsert(LONGS, DEL, "3A0309", 89, {"messageContextInfo": {}}, "unknown"), {}),
     ]
+
+
+def references() -> list[Body]:
+    """What speaks of another message."""
+    told = [*_quotes(), *_reactions_and_votes(), *_ads_and_wrappers()]
     return [Body(name, version, "messages.upsert", data, rows) for name, version, data, rows in told]
 
 

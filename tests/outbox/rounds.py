@@ -9,6 +9,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.inbox import relay as inbox
 from portal.models import Connection, Repair
+from portal.models import Message as MessageRow
 from portal.outbox import backfill, reconcile
 from portal.outbox.backfill import Comparison
 from portal.outbox.reconcile import Check
@@ -26,6 +27,13 @@ def linked(desk: Desk, evolution: Evolution) -> Instance:
     assert check(desk)
     assert rows_of(Repair) == []
     return instance_of(evolution, name)
+
+
+def linked_a_while_ago(desk: Desk, evolution: Evolution) -> Instance:
+    """Linked, and compared until half an hour ago."""
+    instance = linked(desk, evolution)
+    change(desk, compared_until=ago(1800))
+    return instance
 
 
 def instance_of(evolution: Evolution, name: str) -> Instance:
@@ -79,9 +87,27 @@ def message(id_: str, *, ago_s: float, text: str = "Oi", from_me: bool = False, 
         push_name="Maria",
         message={"conversation": text},
         source="web" if from_me else "android",
-        timestamp=int((now() - timedelta(seconds=ago_s)).timestamp()),
+        timestamp=int(ago(ago_s).timestamp()),
         **more,
     )
+
+
+def ago(seconds: float) -> datetime:
+    return now() - timedelta(seconds=seconds)
+
+
+def close_to(at: datetime | None, seconds: float) -> bool:
+    """Whether it was so many seconds ago."""
+    return at is not None and abs((now() - at).total_seconds() - seconds) < 10
+
+
+def bodies() -> list[str]:
+    """The texts of all messages, in the order in which they went in."""
+    return [row.body for row in sorted(rows_of(MessageRow), key=lambda row: row.id)]
+
+
+def holes() -> list[Repair]:
+    return [repair for repair in rows_of(Repair) if repair.kind == "hole"]
 
 
 def repairs() -> list[tuple[str, str | None, str | None]]:

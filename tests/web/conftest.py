@@ -56,6 +56,12 @@ def conversation(acme: TenantScope, connected_unit: Unit) -> Conversation:
 
 
 @pytest.fixture
+def thread(conversation: Conversation) -> str:
+    """The address of the thread of that conversation."""
+    return f"/t/acme/conversations/{conversation.id}"
+
+
+@pytest.fixture
 def browser(app: Flask) -> OpenBrowser:
     """Opens a browser, in English, in which that person is signed in."""
 

@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 PART = {"HX-Request": "true"}
+EACH_WAY = pytest.mark.parametrize("headers", [PART, {}], ids=["htmx", "plain"])
 
 
 def poll(client: FlaskClient, page: str, fragment_id: str) -> TestResponse:

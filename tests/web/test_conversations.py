@@ -22,11 +22,6 @@ from tests.factories import make_conversation, make_message, make_unit
 from tests.web.htmx import PART, poll, post_part
 
 
-@pytest.fixture
-def thread(conversation: Conversation) -> str:
-    return f"/t/acme/conversations/{conversation.id}"
-
-
 def test_list_shows_who_wrote_what_and_how_much_is_unread(
     admin: FlaskClient, acme: TenantScope, conversation: Conversation
 ) -> None:
