@@ -1,0 +1,25 @@
+"""The forms in which a message is written: the composer of a thread, and the one to a number."""
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from wtforms import StringField, TelField, TextAreaField
+
+
+class ReplyForm(FlaskForm):  # type: ignore[misc]
+    text = TextAreaField(_("Message"))
+    file = FileField(_("File"))
+    since = StringField()
+    form_id = StringField()
+
+
+class SendForm(FlaskForm):  # type: ignore[misc]
+    phone = TelField(_("Phone number"), description=_("With country and area code, such as +55 11 99999-0001."))
+    text = TextAreaField(_("Message"))
+    file = FileField(
+        _("File (optional)"),
+        description=_("A photo, video, audio file or document of at most 16 MB. The message then stands below it."),
+    )
+    # The id of the file of the template with which the message began.
+    template_file = StringField()
+    form_id = StringField()

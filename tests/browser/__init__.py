@@ -1,0 +1,1 @@
+"""Everything that a person does in a browser, on one running portal."""

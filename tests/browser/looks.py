@@ -1,0 +1,116 @@
+"""How a page is looked at: in both languages, on a phone and on a desk, light and dark, and with axe."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.people import DESKTOP, PHONE
+from tests.running.stack import ADMIN, OPERATOR
+
+# Every size meets both languages and both colours. A walk opens a page once for each language, in its first look.
+LOOKS = {
+    "phone light pt": {"viewport": PHONE, "color_scheme": "light", "locale": "pt-BR"},
+    "desktop dark pt": {"viewport": DESKTOP, "color_scheme": "dark", "locale": "pt-BR"},
+    "desktop light en": {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-US"},
+    "phone dark en": {"viewport": PHONE, "color_scheme": "dark", "locale": "en-US"},
+}
+LANGUAGES = ("pt-BR", "en-US")
+SCREENS = os.environ.get("PORTAL_SCREENS")
+# Language adds no barrier of its own. The page's policy refuses the styles that axe and pictures add: where these are
+# left out, it is seen whether the page itself keeps to the policy.
+LANGUAGES_FOR_AXE = LANGUAGES if SCREENS else ("pt-BR",)
+GRAVE = ("serious", "critical")
+
+SIDEWAYS = """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
+  .filter((box) => box === document.scrollingElement || ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
+  .filter((box) => box.scrollWidth > box.clientWidth)
+  .map((box) => `${box.scrollWidth - box.clientWidth} px too wide: ${box.tagName} ${box.className}`)
+"""
+SETTLE = """() => Promise.allSettled(
+  document.getAnimations().filter((moving) => moving instanceof CSSTransition).map((moving) => moving.finished))
+"""
+OpenPage = Callable[..., Page]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who may be signed in, and who may be shown a 404."""
+
+    email: str | None = None
+    expects_error: bool = False
+
+
+A_TENANTS_ADMIN, SOMEBODY, AN_OPERATOR = Viewer(ADMIN), Viewer(), Viewer(OPERATOR)
+THE_LOST, THE_LOST_ADMIN = Viewer(expects_error=True), Viewer(ADMIN, expects_error=True)
+VIEWERS = (A_TENANTS_ADMIN, SOMEBODY, AN_OPERATOR, THE_LOST, THE_LOST_ADMIN)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A page and who looks at it."""
+
+    name: str
+    path: str
+    viewer: Viewer = A_TENANTS_ADMIN
+
+
+def walk(sights: list[Sight], open_page: OpenPage, language: str) -> dict[str, list[str]]:
+    """Page -> what is wrong with it, of those where something is."""
+    has_axe = language in LANGUAGES_FOR_AXE
+    found = {}
+    for viewer in VIEWERS:
+        page = open_page(
+            viewer.email,
+            expects_error=viewer.expects_error,
+            locale=language,
+            reduced_motion="reduce",
+            bypass_csp=has_axe,
+        )
+        for sight in sights:
+            if sight.viewer == viewer:
+                found[sight.name] = look_at(page, sight, language, has_axe=has_axe)
+    return {name: problems for name, problems in found.items() if problems}
+
+
+def look_at(page: Page, sight: Sight, language: str, *, has_axe: bool) -> list[str]:
+    """What is wrong with the page in one size and colour or the other."""
+    found = []
+    for turn, (name, look) in enumerate((name, look) for name, look in LOOKS.items() if look["locale"] == language):
+        page.set_viewport_size(look["viewport"])
+        page.emulate_media(color_scheme=look["color_scheme"])
+        if turn == 0:
+            page.goto(sight.path)
+            expect(page.locator("main")).to_be_visible()
+        # From one colour to the other some parts take a moment.
+        page.evaluate(SETTLE)
+        found += [f"{name}: {problem}" for problem in overflowing(page)]
+        if has_axe:
+            found += [f"{name}: {problem}" for problem in barriers(page)]
+            take_picture(page, sight, name)
+    return found
+
+
+def overflowing(page: Page) -> list[str]:
+    """What is wider than its window or than the part that scrolls it, and by how much."""
+    found: list[str] = page.evaluate(SIDEWAYS)
+    return found
+
+
+def barriers(page: Page) -> list[str]:
+    """What axe finds that keeps people out. It adds styles of its own, which the page's policy would refuse."""
+    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']} at {[node['target'] for node in violation['nodes']]}"
+        for violation in violations
+        if violation["impact"] in GRAVE
+    ]
+
+
+def take_picture(page: Page, sight: Sight, look: str) -> None:
+    if SCREENS:
+        page.screenshot(path=Path(SCREENS) / f"{sight.name} {look}.png".replace(" ", "-"), full_page=True)
