@@ -1,0 +1,170 @@
+"""What the ledgers of campaigns say once messages, conversations and people change: no line is ever lost."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, TableValuedAlias, Update, Uuid, case, column, func, literal
+
+from portal.clock import now
+from portal.db import among, db
+from portal.models import (
+    Campaign,
+    CampaignRecipient,
+    CampaignState,
+    Contact,
+    Message,
+    MessageKind,
+    MessageStatus,
+    RecipientState,
+    SkipReason,
+)
+from portal.queries.campaigns import OPTED_OUT
+from portal.services import campaign_states
+from portal.services.wishes import Heard
+from portal.tenancy import TenantScope
+
+# Whoever writes later than this after a campaign's message is not answering it.
+ANSWERED_WITHIN = timedelta(days=7)
+UNSENT = (MessageStatus.QUEUED, MessageStatus.CANCELLED, MessageStatus.FAILED)
+
+
+def note_replies(scope: TenantScope, heard: Iterable[Heard]) -> None:
+    """Whoever wrote after a campaign's message reached them has replied to it; a reaction is no reply."""
+    newest: dict[UUID, datetime] = {}
+    for one in heard:
+        if _is_said(one.message):
+            at = one.message.occurred_at
+            newest[one.conversation.id] = max(at, newest.get(one.conversation.id, at))
+    if not newest:
+        return
+    told = _told(("conversation_id", Uuid(), list(newest)), ("at", DateTime(timezone=True), list(newest.values())))
+    # WhatsApp's clock counts whole seconds.
+    left_at = func.date_trunc("second", func.coalesce(Message.sending_at, CampaignRecipient.handed_at))
+    theirs = scope.update(CampaignRecipient).where(
+        CampaignRecipient.conversation_id == told.c.conversation_id,
+        CampaignRecipient.replied_at.is_(None),
+        CampaignRecipient.state == RecipientState.HANDED,
+        CampaignRecipient.handed_at >= told.c.at - ANSWERED_WITHIN,
+        Message.tenant_id == CampaignRecipient.tenant_id,
+        Message.id == CampaignRecipient.message_id,
+        Message.status.not_in(UNSENT),
+        # What reached nobody was answered by nobody.
+        ~Message.is_test,
+        left_at <= told.c.at,
+    )
+    _run(theirs.values(replied_at=told.c.at))
+
+
+def note_presence(scope: TenantScope, heard: Iterable[Heard]) -> None:
+    """Whoever writes is on WhatsApp, whatever it said of a number of theirs."""
+    contact_ids = {one.conversation.contact_id for one in heard}
+    if contact_ids:
+        absent = scope.update(Contact).where(among(Contact.id, contact_ids), Contact.is_on_whatsapp.is_(False))
+        _run(absent.values(is_on_whatsapp=True, number_checked_at=now()))
+
+
+def follow_resends(scope: TenantScope, seconds: Mapping[UUID, UUID]) -> None:
+    """What was sent in the place of a campaign's message (first -> second) is the newest one to its recipient."""
+    if seconds:
+        told = _told(("first_id", Uuid(), list(seconds)), ("second_id", Uuid(), list(seconds.values())))
+        theirs = scope.update(CampaignRecipient).where(CampaignRecipient.message_id == told.c.first_id)
+        _run(theirs.values(message_id=told.c.second_id))
+
+
+def reopen(scope: TenantScope, message_ids: Collection[UUID]) -> None:
+    """Completed campaigns of which these messages wait again are processing again. Their units must be locked."""
+    theirs = scope.select(CampaignRecipient, CampaignRecipient.campaign_id).where(
+        among(CampaignRecipient.message_id, message_ids)
+    )
+    completed = scope.select(Campaign, Campaign.id).where(
+        Campaign.id.in_(theirs), Campaign.state == CampaignState.COMPLETED
+    )
+    for campaign_id in db.session.scalars(completed.order_by(Campaign.id)).all():
+        campaign_states.begin(scope, campaign_states.lock(scope, campaign_id))
+
+
+def keep_outcomes(scope: TenantScope, message_ids: Collection[UUID]) -> None:
+    """These messages are about to be deleted: their recipients keep what became of them."""
+    is_opted_out = (Message.status == MessageStatus.CANCELLED) & (Message.error_code == OPTED_OUT)
+    # What never leaves now was not sent.
+    outcome = case((Message.status == MessageStatus.QUEUED, MessageStatus.CANCELLED.value), else_=Message.status)
+    theirs = scope.update(CampaignRecipient).where(
+        among(CampaignRecipient.message_id, message_ids),
+        Message.tenant_id == CampaignRecipient.tenant_id,
+        Message.id == CampaignRecipient.message_id,
+    )
+    _run(
+        theirs.values(
+            message_id=None,
+            outcome=outcome,
+            state=case((is_opted_out, RecipientState.SKIPPED.value), else_=CampaignRecipient.state),
+            reason=case((is_opted_out, SkipReason.OPTED_OUT.value), else_=CampaignRecipient.reason),
+        )
+    )
+
+
+def follow_conversation(scope: TenantScope, from_id: UUID, to_id: UUID) -> None:
+    """All that one conversation held is in the other one from now on."""
+    theirs = scope.update(CampaignRecipient).where(CampaignRecipient.conversation_id == from_id)
+    _run(theirs.values(conversation_id=to_id))
+
+
+def follow_messages(scope: TenantScope, from_id: UUID, to_id: UUID) -> None:
+    """Some of the messages of one conversation have moved to the other one."""
+    moved = scope.update(CampaignRecipient).where(
+        CampaignRecipient.conversation_id == from_id,
+        Message.tenant_id == CampaignRecipient.tenant_id,
+        Message.id == CampaignRecipient.message_id,
+        Message.conversation_id == to_id,
+    )
+    _run(moved.values(conversation_id=to_id))
+
+
+def give_lines(scope: TenantScope, other_id: UUID, kept_id: UUID) -> None:
+    """The other contact turned out to be the kept one, and goes. In a campaign that has both, one line is a repeat."""
+    theirs, pending = CampaignRecipient.contact_id == other_id, CampaignRecipient.state == RecipientState.PENDING
+    handed = scope.select(CampaignRecipient, CampaignRecipient.campaign_id).where(
+        theirs, CampaignRecipient.state == RecipientState.HANDED
+    )
+    had_it = scope.update(CampaignRecipient).where(
+        CampaignRecipient.contact_id == kept_id, pending, CampaignRecipient.campaign_id.in_(handed)
+    )
+    _run(had_it.values(state=RecipientState.SKIPPED, reason=SkipReason.DUPLICATE))
+    of_kept = scope.select(CampaignRecipient, CampaignRecipient.campaign_id).where(
+        CampaignRecipient.contact_id == kept_id
+    )
+    repeats = scope.update(CampaignRecipient).where(theirs, CampaignRecipient.campaign_id.in_(of_kept))
+    _run(repeats.values(contact_id=None, **_skipped_if_pending(SkipReason.DUPLICATE)))
+    _run(scope.update(CampaignRecipient).where(theirs).values(contact_id=kept_id))
+
+
+def forget_people(scope: TenantScope, contact_ids: Collection[UUID]) -> None:
+    """These people are erased: their lines stay, for the sums, and say nothing of them."""
+    theirs = scope.update(CampaignRecipient).where(among(CampaignRecipient.contact_id, contact_ids))
+    nothing = {"contact_id": None, "typed": None, "body": None, "conversation_id": None}
+    _run(theirs.values(**nothing, **_skipped_if_pending(SkipReason.ERASED)))
+
+
+def _is_said(message: Message) -> bool:
+    return message.kind != MessageKind.REACTION and not (message.details or {}).get("isVote")
+
+
+def _skipped_if_pending(reason: SkipReason) -> dict[str, Any]:
+    is_pending = CampaignRecipient.state == RecipientState.PENDING
+    return {
+        "state": case((is_pending, RecipientState.SKIPPED.value), else_=CampaignRecipient.state),
+        "reason": case((is_pending, reason.value), else_=CampaignRecipient.reason),
+    }
+
+
+def _told(*columns: tuple[str, Any, list[Any]]) -> TableValuedAlias:
+    """Rows of these columns: (name, type, values)."""
+    arrays = [literal(values, ARRAY(type_)) for _, type_, values in columns]
+    named = [column(name, type_) for name, type_, _ in columns]
+    return func.unnest(*arrays).table_valued(*named, name="told").render_derived()
+
+
+def _run(statement: Update) -> None:
+    db.session.execute(statement.execution_options(synchronize_session=False))

@@ -1,0 +1,103 @@
+"""What a company prepares to write: templates, each change of which is a new version."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from flask_babel import gettext as _
+from sqlalchemy.exc import IntegrityError
+
+from portal.clock import now
+from portal.db import atomic, db
+from portal.errors import Conflict, Invalid
+from portal.models import MessageTemplate, TemplateVersion
+from portal.queries import message_templates as queries
+from portal.queries.message_templates import TemplateRow
+from portal.services import audit, media
+from portal.services.template_checks import Content, check
+from portal.tenancy import TenantScope
+
+
+def create_template(scope: TenantScope, content: Content) -> UUID:
+    """Prepare a message; the template's id. Raises Invalid as `template_checks.check` does, and for a taken name."""
+    checked = check(content, before=None)
+    with _a_name_of_its_own():
+        template = scope.add(MessageTemplate(name=checked.name))
+        db.session.flush()
+        media_id = None if checked.file is None else media.store(scope, checked.file)
+        _add_version(scope, template.id, 1, checked.variants, media_id)
+        audit.record(scope, "message_template.created", ("message_template", template.id))
+    return template.id
+
+
+def save_template(scope: TenantScope, template_id: UUID, content: Content, *, based_on: int) -> int:
+    """Let the template say this from now on; the number of its newest version, which is a new one if anything changed.
+
+    `based_on` is the version that was looked at: raises Conflict when somebody saved another one meanwhile, Invalid as
+    `create_template` does, and NotFound.
+    """
+    with _a_name_of_its_own():
+        row = _hold(scope, template_id, based_on)
+        checked = check(content, before=row.file)
+        if checked.name != row.template.name:
+            row.template.name = checked.name
+            audit.record(scope, "message_template.renamed", ("message_template", template_id))
+        media_id = media.store_unless_same(scope, checked.file, before=row.file, keeps_before=content.keeps_file)
+        return _next_version(scope, row, checked.variants, media_id, "message_template.saved")
+
+
+def restore_version(scope: TenantScope, template_id: UUID, number: int, *, based_on: int) -> int:
+    """Let the template say again what that version said; the newest number. Raises Conflict and NotFound likewise."""
+    with atomic():
+        row, old = _hold(scope, template_id, based_on), queries.get_template(scope, template_id, number).version
+        return _next_version(scope, row, old.variants, old.media_id, "message_template.restored")
+
+
+def archive_template(scope: TenantScope, template_id: UUID) -> None:
+    """Take the template out of use; what was written with it stays. Raises NotFound."""
+    with atomic():
+        row = queries.get_template(scope, template_id)
+        row.template.archived_at = now()
+        audit.record(scope, "message_template.archived", ("message_template", template_id))
+
+
+@contextmanager
+def _a_name_of_its_own() -> Iterator[None]:
+    """A transaction in which the index on names decides, also between two people who save at once."""
+    try:
+        with atomic():
+            yield
+    except IntegrityError as e:
+        raise Invalid({"name": _("There is a template of this name already. Choose another one.")}) from e
+
+
+def _hold(scope: TenantScope, template_id: UUID, based_on: int) -> TemplateRow:
+    """Raises Conflict unless that is still the newest version."""
+    this = scope.select(MessageTemplate, MessageTemplate.id).where(MessageTemplate.id == template_id)
+    db.session.execute(this.with_for_update())
+    row = queries.get_template(scope, template_id)
+    if row.version.number != based_on:
+        raise Conflict(
+            _("Somebody else saved this template meanwhile. See what it says now; if you save again, yours counts."),
+            code="template_changed",
+        )
+    return row
+
+
+def _next_version(
+    scope: TenantScope, row: TemplateRow, variants: Sequence[str], media_id: UUID | None, action: str
+) -> int:
+    if (list(variants), media_id) == (row.version.variants, row.version.media_id):
+        return row.version.number
+    number = row.version.number + 1
+    _add_version(scope, row.template.id, number, variants, media_id)
+    audit.record(scope, action, ("message_template", row.template.id), after={"version": number})
+    return number
+
+
+def _add_version(
+    scope: TenantScope, template_id: UUID, number: int, variants: Sequence[str], media_id: UUID | None
+) -> None:
+    version = TemplateVersion(template_id=template_id, number=number, variants=list(variants), media_id=media_id)
+    version.created_by_id = scope.user_id
+    scope.add(version)
