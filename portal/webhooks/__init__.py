@@ -1,0 +1,1 @@
+"""Outgoing webhooks: what happened is told to the addresses that companies gave for it."""
