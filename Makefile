@@ -1,6 +1,6 @@
 # Everything happens in .venv, which is made and kept current by what needs it. Only Python 3.11 or newer is required.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos screens check audit migration lock clean
+.PHONY: help run test chaos fuzz screens check audit migration lock clean
 
 BIN := .venv/bin
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -15,10 +15,13 @@ run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution AP
 	@$(BIN)/python -m local.run
 
 test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .venv/dev.stamp ## Kill parts of a running portal, many times over, with Redis away for a whole minute
 	@PORTAL_CHAOS_REDIS_S=60 PORTAL_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
+
+fuzz: .venv/dev.stamp ## Send far more made-up calls to the JSON API than the tests do
+	@PORTAL_FUZZ_EXAMPLES=100 PORTAL_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/web_api/test_schemathesis.py $(ARGS)
 
 screens: .venv/dev.stamp ## Leave pictures of the main pages in test-results/screens
 	@PORTAL_REQUIRE_BROWSER=1 PORTAL_SCREENS=test-results/screens $(BIN)/python -m pytest tests/browser/test_pages.py $(ARGS)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from bench.stage import Stage, open_stage
 from portal.clock import now
 from portal.db import atomic, db
+from portal.models import CAMPAIGN_PRIORITY
 from portal.outbox import lanes, owners, servers, statements
 from portal.tenancy import across_tenants
 
@@ -49,6 +50,8 @@ def plan(stage: Stage) -> str:
         "owner_id": owners.new_owner(),
         "keeping_ids": [],
         "lid_suffix": "",
+        "opted_out": "",
+        "campaign_priority": CAMPAIGN_PRIORITY,
     }
     with stage.app.app_context(), across_tenants("a measurement"), atomic():
         slots = {"servers": [s.id for s in servers.list_servers()], "free": [TOGETHER], "ahead_s": lanes.AHEAD_S}

@@ -1,5 +1,9 @@
-"""`python -m local.demo FOLDER`: bring the schema up to date and make what the demo lacks."""
+"""`python -m local.demo FOLDER`: bring the schema up to date and make what the demo lacks.
 
+With `--examples` also some hundreds of people and a campaign to them.
+"""
+
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -7,6 +11,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import select
 
+from local.examples import add_examples
 from local.instance import Instance
 from local.people import PEOPLE, TENANT, TENANT_NAME, UNITS, Person
 from local.processes import LocalError
@@ -14,20 +19,30 @@ from portal.app import create_app
 from portal.config import Config
 from portal.db import db
 from portal.models import Tenant, Unit, User
-from portal.tenancy import across_tenants
+from portal.tenancy import TenantScope, across_tenants, acting_for
 
 
 def main() -> int:
     """Prepare the database that the environment names; a second run changes nothing."""
-    instance = Instance(Path(sys.argv[1]))
+    arguments = _arguments()
+    instance = Instance(arguments.folder)
     app = create_app(Config.load(os.environ))
     try:
         _command(app, "db", "upgrade")
         _fill(app, instance)
+        if arguments.examples:
+            _add_examples(app)
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the demo's sign-ins are kept")
+    parser.add_argument("--examples", action="store_true", help="also people who do not exist, and a campaign to them")
+    return parser.parse_args()
 
 
 def _fill(app: Flask, instance: Instance) -> None:
@@ -58,6 +73,14 @@ def _create_user(app: Flask, person: Person, *, password: str) -> None:
     for unit in person.units:
         words += ["--unit", unit]
     _command(app, *words, typed=f"{password}\n")
+
+
+def _add_examples(app: Flask) -> None:
+    with app.app_context():
+        with across_tenants("the demo looks for its tenant"):
+            tenant_id = db.session.scalars(select(Tenant.id).where(Tenant.slug == TENANT)).one()
+        with acting_for(TenantScope(tenant_id)) as scope:
+            add_examples(scope, next(iter(UNITS)))
 
 
 def _command(app: Flask, *words: str, typed: str | None = None) -> None:

@@ -12,9 +12,9 @@ HOST = "127.0.0.1"
 KEPT_SECRETS = ("SECRET_KEY", "EVOLUTION_API_KEY")
 
 
-def setup(folder: Path) -> list[str]:
+def setup(folder: Path, *, has_examples: bool = False) -> list[str]:
     """The schema and the demo's rows; ends by itself."""
-    return [sys.executable, "-m", "local.demo", str(folder)]
+    return [sys.executable, "-m", "local.demo", str(folder), *(["--examples"] if has_examples else [])]
 
 
 def web(port: int) -> list[str]:

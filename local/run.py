@@ -67,7 +67,9 @@ def _run(instance: Instance, services: Services, supervisor: Supervisor) -> None
     env = _environment(instance, services, addresses)
     if addresses.evolution_port is not None:
         _start_evolution(instance, supervisor, env, addresses.evolution_port)
-    supervisor.finish("setup", programs.setup(instance.folder), env)
+    # A real Evolution API would write to whoever has these numbers.
+    has_examples = addresses.evolution_port is not None
+    supervisor.finish("setup", programs.setup(instance.folder, has_examples=has_examples), env)
     supervisor.start("web", programs.web(addresses.web_port), env)
     supervisor.start("worker", programs.worker(), env)
     _await_answer(supervisor, addresses.web_port, "/health")
@@ -116,7 +118,7 @@ def _environment(instance: Instance, services: Services, addresses: Addresses) -
 def _start_evolution(instance: Instance, supervisor: Supervisor, env: Mapping[str, str], port: int) -> None:
     state_file = instance.folder / "evolution.json"
     command = programs.evolution(port, api_key=env["EVOLUTION_API_KEY"], state_file=state_file)
-    supervisor.start("evolution", [*command, "--demo-chat"], env)
+    supervisor.start("evolution", [*command, "--demo-chat", "--crowd"], env)
 
 
 def _await_answer(supervisor: Supervisor, port: int, path: str) -> None:

@@ -1,6 +1,6 @@
 """The database session, transactions, and what every table shares."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, cast
@@ -8,9 +8,22 @@ from uuid import UUID
 
 import structlog
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ARRAY, ColumnElement, DateTime, MetaData, Uuid, any_, literal, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    MetaData,
+    TableValuedAlias,
+    Uuid,
+    any_,
+    column,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from portal.clock import now
@@ -35,6 +48,8 @@ class Base(DeclarativeBase):
 # Time-ordered ids keep inserts at the end of the index and make `ORDER BY id` the order of arrival.
 Id = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
 CreatedAt = Annotated[datetime, mapped_column(default=now, server_default=text("now()"))]
+# Of a version 7 UUID's 128 bits, the first 48 are its time.
+_BITS_AFTER_TIME = 80
 
 # Rows outlive the commit: what a service returns can be rendered without a second transaction.
 db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options={"expire_on_commit": False})
@@ -46,6 +61,31 @@ STORAGE_DOWN = (DBAPIError, TimeoutError)
 def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     """`column = ANY(values)`: one text, and one plan, for any number of values, where `IN` has one for each number."""
     return cast(ColumnElement[bool], column == any_(literal(list(values), ARRAY(column.type))))
+
+
+def as_table(types: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]]) -> TableValuedAlias:
+    """These rows as a table within a statement, column by column: one text, and one plan, for any number of them."""
+    arrays = [
+        literal(list(values), ARRAY(type_))
+        for type_, values in zip(types.values(), zip(*rows, strict=True), strict=True)
+    ]
+    columns = [column(name, type_) for name, type_ in types.items()]
+    return func.unnest(*arrays).table_valued(*columns, name="told").render_derived()
+
+
+def first_id_at(at: datetime) -> UUID:
+    """The lowest id that a row made at that instant can have: ids begin with the milliseconds since 1970."""
+    since_1970_ms = int(at.timestamp() * 1000)
+    return UUID(int=max(0, since_1970_ms) << _BITS_AFTER_TIME)
+
+
+def forget_plans() -> None:
+    """Let the database plan anew what it plans once for a connection, its own checks of foreign keys among that.
+
+    Such a plan was maybe made when a table had few rows, of which any index is good enough. A table that has just
+    grown keeps it until it is analyzed, and each of a hundred thousand checks then reads all rows of a tenant.
+    """
+    db.session.execute(text("DISCARD PLANS"))
 
 
 @contextmanager

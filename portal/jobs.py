@@ -13,9 +13,11 @@ from uuid import UUID
 import structlog
 
 from portal import queue
+from portal.background.relay import BackgroundRelay
 from portal.inbox import relay as inbox
 from portal.outbox import owners
 from portal.outbox.relay import OutboxRelay
+from portal.webhooks.relay import WebhookRelay
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,9 @@ class Workplace:
         self.stopping = threading.Event()
         self.is_draining = False
         self.listener = queue.Listener(name)
+        self.background = BackgroundRelay(self.owner_id, self.stopping.is_set)
         self.outbox = OutboxRelay(app_context, self.owner_id, on_free=self.listener.noted.set)
+        self.webhooks = WebhookRelay(app_context, on_free=self.listener.noted.set)
 
     def stop(self) -> None:
         self.stopping.set()
@@ -59,6 +63,18 @@ def drain_outbox() -> None:
     """Claim and send queued messages, and carry out what was asked of connections, until the time is over."""
     here = _here()
     _drain(here, here.outbox.drain)
+
+
+def drain_background() -> None:
+    """Import lists, erase people, delete what has been kept long enough, until the time is over."""
+    here = _here()
+    _drain(here, here.background.drain)
+
+
+def drain_webhooks() -> None:
+    """Tell companies' programs what happened, until the time is over."""
+    here = _here()
+    _drain(here, here.webhooks.drain)
 
 
 def _here() -> Workplace:

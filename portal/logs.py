@@ -20,8 +20,11 @@ _NAMED_VALUE = re.compile(
     rf"""(?i)((?:{_NAMES})[\w-]{{0,40}}["']?\s*[:=]\s*)"""
     r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?!\[MASKED\])[^\s"',;&})\]]+)"""
 )
-# PostgreSQL shows the row that it refuses, down to the text of a message.
-_ROW = re.compile(r"(?s)(DETAIL:\s*).*?(?=\n(?:CONTEXT:|HINT:|\[SQL:|\n?The above exc|\n?During handling)|\Z)")
+# PostgreSQL shows the row that it refuses, down to the text of a message, and the value that it cannot read.
+_ROW = re.compile(
+    r"(?s)((?:DETAIL:|invalid input (?:syntax|value) for [\w ]{1,60}:|CONTEXT:\s+JSON data, line \d{1,9}:)\s*).*?"
+    r"(?=\n(?:DETAIL:|CONTEXT:|HINT:|\[SQL:|\n?The above exc|\n?During handling)|\Z)"
+)
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/]+(@)")
 # In groups that begin with +, in the Brazilian groups, in the North American ones, or as digits alone. What a uuid,
 # an instant or a decimal is made of is none: a letter, a hyphen or a point stands right before or after it.
@@ -66,8 +69,11 @@ def configure(*, level: str, as_json: bool) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # Their INFO lines name job arguments and request paths, and say nothing that our own lines do not.
-    for noisy in ("rq", "rq.worker", "urllib3", "werkzeug", "alembic"):
+    for noisy in ("rq", "rq.worker", "werkzeug", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Their warnings name whole addresses, which may hold what only the receiver may know.
+    for talkative in ("requests_hardened", "urllib3"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
 
 
 def mask_fields(logger: object, method: str, fields: MutableMapping[str, object]) -> MutableMapping[str, object]:

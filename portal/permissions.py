@@ -1,5 +1,6 @@
-"""What each role may do, as one table."""
+"""What each role and each scope of an API token may do, as two tables."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -15,6 +16,17 @@ class Permission(StrEnum):
     CONNECT = "connect"
     READ_MESSAGES = "read_messages"
     SEND = "send"
+    # Names, tags, attributes and consent of the people one may write to.
+    EDIT_CONTACTS = "edit_contacts"
+    # All of a company's people at once: import, merge, export, erase; and its rules about them.
+    MANAGE_CONTACTS = "manage_contacts"
+    # What a company prepared to write.
+    MANAGE_TEMPLATES = "manage_templates"
+    READ_CAMPAIGNS = "read_campaigns"
+    # Sending to many at once, and how fast a unit may.
+    MANAGE_CAMPAIGNS = "manage_campaigns"
+    # The tokens of a company's programs, and where these listen.
+    MANAGE_INTEGRATIONS = "manage_integrations"
     OPERATE = "operate"
 
 
@@ -24,11 +36,54 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
         {Permission.VIEW_UNITS, Permission.MANAGE_UNITS, Permission.CONNECT, Permission.OPERATE}
     ),
     Role.TENANT_ADMIN: frozenset(
-        {Permission.VIEW_UNITS, Permission.MANAGE_UNITS, Permission.CONNECT, Permission.READ_MESSAGES, Permission.SEND}
+        {
+            Permission.VIEW_UNITS,
+            Permission.MANAGE_UNITS,
+            Permission.CONNECT,
+            Permission.READ_MESSAGES,
+            Permission.SEND,
+            Permission.EDIT_CONTACTS,
+            Permission.MANAGE_CONTACTS,
+            Permission.MANAGE_TEMPLATES,
+            Permission.READ_CAMPAIGNS,
+            Permission.MANAGE_CAMPAIGNS,
+            Permission.MANAGE_INTEGRATIONS,
+        }
     ),
-    Role.AGENT: frozenset({Permission.VIEW_UNITS, Permission.READ_MESSAGES, Permission.SEND}),
+    Role.AGENT: frozenset(
+        {
+            Permission.VIEW_UNITS,
+            Permission.READ_MESSAGES,
+            Permission.SEND,
+            Permission.EDIT_CONTACTS,
+            Permission.READ_CAMPAIGNS,
+        }
+    ),
+}
+
+
+class ApiScope(StrEnum):
+    """What a company's API token may be allowed."""
+
+    READ = "read"
+    SEND = "send"
+    CAMPAIGNS = "campaigns"
+    CONNECT = "connect"
+
+
+# Whatever a token is for, it sees which units there are.
+ALLOWED_BY_SCOPE: dict[ApiScope, frozenset[Permission]] = {
+    ApiScope.READ: frozenset({Permission.VIEW_UNITS, Permission.READ_MESSAGES, Permission.READ_CAMPAIGNS}),
+    ApiScope.SEND: frozenset({Permission.VIEW_UNITS, Permission.SEND}),
+    ApiScope.CAMPAIGNS: frozenset({Permission.VIEW_UNITS, Permission.READ_CAMPAIGNS, Permission.MANAGE_CAMPAIGNS}),
+    ApiScope.CONNECT: frozenset({Permission.VIEW_UNITS, Permission.CONNECT}),
 }
 
 
 def allows(role: Role, permission: Permission) -> bool:
     return permission in ALLOWED[role]
+
+
+def permissions_of(scopes: Iterable[str]) -> frozenset[Permission]:
+    """What a token with these scopes may do."""
+    return frozenset().union(*(ALLOWED_BY_SCOPE[ApiScope(scope)] for scope in scopes))

@@ -14,9 +14,18 @@ log = structlog.get_logger(__name__)
 
 INBOX = "inbox"
 OUTBOX = "outbox"
-QUEUES = (INBOX, OUTBOX)
+# Imports, erasures, what has been kept long enough: nobody waits for it within a second.
+BACKGROUND = "background"
+# What companies' programs are told: their servers may be slow, and nobody else waits for them.
+WEBHOOKS = "webhooks"
+QUEUES = (INBOX, OUTBOX, BACKGROUND, WEBHOOKS)
 # Jobs are named, not imported, so that whoever enqueues need not import what the workers run.
-RELAY_JOBS = {INBOX: "portal.jobs.drain_inbox", OUTBOX: "portal.jobs.drain_outbox"}
+RELAY_JOBS = {
+    INBOX: "portal.jobs.drain_inbox",
+    OUTBOX: "portal.jobs.drain_outbox",
+    BACKGROUND: "portal.jobs.drain_background",
+    WEBHOOKS: "portal.jobs.drain_webhooks",
+}
 RELAY_S = 20
 SIGNALS_PER_S = 20
 RECONNECT_S = 1.0
@@ -105,3 +114,4 @@ def is_reachable() -> bool:
 
 wake_inbox = Signal(INBOX)
 wake_outbox = Signal(OUTBOX)
+wake_background = Signal(BACKGROUND)

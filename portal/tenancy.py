@@ -4,13 +4,27 @@ Three fences (ADR 1): only a scope builds statements on tenant-owned tables, a s
 other statement on them, and PostgreSQL's row-level security filters once more by the bound tenant.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CTE, Connection, CursorResult, Delete, Select, Table, Update, delete, event, select, text, update
+from sqlalchemy import (
+    CTE,
+    Connection,
+    CursorResult,
+    Delete,
+    Select,
+    Table,
+    Update,
+    delete,
+    event,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 from sqlalchemy.sql import visitors
@@ -29,6 +43,20 @@ class UnscopedQuery(Exception):
 
 
 @dataclass(frozen=True)
+class TokenUse:
+    """A company's API token, which acts here instead of a person. A test token's messages reach nobody."""
+
+    id: UUID
+    permissions: frozenset[Permission]
+    is_test: bool = False
+
+
+def may(role: Role, token: TokenUse | None, permission: Permission) -> bool:
+    """Whether a token may by its scopes, or a person by their role."""
+    return permission in token.permissions if token else allows(role, permission)
+
+
+@dataclass(frozen=True)
 class TenantScope:
     """What one person, or a worker on behalf of one tenant, may see: the tenant, and maybe only some units."""
 
@@ -37,9 +65,15 @@ class TenantScope:
     role: Role = Role.TENANT_ADMIN
     unit_ids: frozenset[UUID] | None = None
     address: str | None = None
+    token: TokenUse | None = None
 
     def allows(self, permission: Permission) -> bool:
-        return allows(self.role, permission)
+        return may(self.role, self.token, permission)
+
+    @property
+    def is_test(self) -> bool:
+        """Whether what is done here only rehearses."""
+        return self.token is not None and self.token.is_test
 
     def select(self, model: type[Base], *columns: Any) -> Select[Any]:
         """Select the tenant's rows of the model, or these columns of them."""
@@ -63,6 +97,12 @@ class TenantScope:
         if stamped:
             statement = insert(model).on_conflict_do_nothing().execution_options(tenant_scoped=self.tenant_id)
             db.session.execute(statement, stamped)
+
+    def insert_found(self, model: type[Base], columns: Sequence[str], found: Select[Any]) -> Insert:
+        """Insert what this scope's select finds, its columns in that order, stamped with the tenant."""
+        stamped = found.add_columns(literal(self.tenant_id))
+        statement = insert(model).from_select([*columns, "tenant_id"], stamped)
+        return statement.execution_options(tenant_scoped=self.tenant_id)
 
     def get(self, model: type[Model], id_: UUID) -> Model:
         """The row with that id. Raises NotFound: another tenant's row does not exist for this scope."""
@@ -130,6 +170,18 @@ def beside(reason: str) -> Iterator[Session]:
     session.info["access"] = _Access(system_reason=reason)
     try:
         yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def apart(scope: TenantScope) -> Iterator[Session]:
+    """Write the tenant's rows in a transaction of their own, seen by all at once, while a long one is under way."""
+    session: Session = db.session.session_factory()
+    session.info["access"] = _Access(tenant_id=scope.tenant_id)
+    try:
+        yield session
+        session.commit()
     finally:
         session.close()
 

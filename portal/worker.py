@@ -147,7 +147,7 @@ def work(app: Flask, config: Config, name: str) -> int:
     worker = RelayWorker([name], connection=parts.redis, serializer=JSONSerializer, log_job_description=False)
     worker.workplace = workplace
     worker.work(logging_level="WARNING")
-    is_done = workplace.outbox.finish(FINISH_S)
+    is_done = workplace.outbox.finish(FINISH_S) and workplace.webhooks.finish(FINISH_S)
     if is_done:
         with app.app_context():
             owners.leave(workplace.owner_id)

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
+from werkzeug.security import generate_password_hash
 
 from local.services import Services
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
 from portal.extensions import parts
+from portal.services import accounts
 
 SETTINGS = {
     "SECRET_KEY": "a-secret-for-tests-only-of-32-characters-and-more",
@@ -32,6 +35,9 @@ SETTINGS = {
 }
 # These look at programs from the outside.
 OUTSIDE_THE_APP = ("local", "browser", "chaos")
+
+
+quick_hash = partial(generate_password_hash, method="pbkdf2:sha256:1")
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +72,16 @@ def schema(services: Services, worker_name: str) -> Iterator[str]:
         db.engine.dispose()
     yield name
     services.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Making a password's hash takes long, on purpose, and most tests need somebody to sign in."""
+    # A patch of its own: what a test patches must be undone before its rows are.
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.node.get_closest_marker("slow_hashes"):
+            patch.setattr(accounts, "generate_password_hash", quick_hash)
+        yield
 
 
 @pytest.fixture(scope="session")

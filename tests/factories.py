@@ -1,47 +1,44 @@
 """Rows for tests, with everything that the test does not care about filled in."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import cache
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert
-from werkzeug.security import generate_password_hash
 
 from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
 from portal.models import (
-    ChangeKind,
+    Campaign,
+    CampaignRecipient,
     Connection,
     ConnectionStatus,
     Conversation,
-    ConversationAlias,
     Direction,
-    EarlyReceipt,
     EventState,
     EvolutionServer,
     Media,
     Message,
-    MessageChange,
     MessageKind,
     MessageStatus,
-    Repair,
-    RepairKind,
+    MessageTemplate,
+    PlanState,
+    RecipientState,
     StatusReason,
+    TemplateVersion,
     Unit,
     User,
-    UserUnit,
     WebhookEvent,
 )
-from portal.permissions import Role
+from portal.permissions import ApiScope, Role
 from portal.secrets import fingerprint
-from portal.services import accounts, connections, conversations, media, servers, units
+from portal.services import accounts, api_tokens, conversations, media, servers, units
 from portal.services.audit import Actor
 from portal.services.connections import lock_connection, set_status
 from portal.services.media import Upload
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.files import JPEG, PDF
+from tests.files import PDF
 
 PASSWORD = "correct horse battery"
 SECRET = "a-webhook-secret-of-tests"
@@ -203,79 +200,41 @@ def connection_of(scope: TenantScope, unit_id: UUID) -> Connection:
         ).one()
 
 
-@dataclass(frozen=True)
-class Company:
-    """A tenant with a row in every table: a connected unit, its people, a token of the admin, a thread, a scan link.
-
-    The message in the thread carries a file.
-    """
-
-    slug: str
-    scope: TenantScope
-    unit: Unit
-    admin: User
-    agent: User
-    conversation: Conversation
-    message: Message
-    scan_token: str
-    token: str
-
-
-def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
-    scope = make_tenant(slug)
-    unit = make_connected_unit(scope, unit_slug)
-    conversation = make_conversation(scope, unit)
+def make_api_token(scope: TenantScope, *scopes: str, kind: str = "live", unit_ids: Collection[UUID] = ()) -> str:
+    """The secret of a company's token with these scopes, of all scopes when none are named."""
     with acting_for(scope):
-        scan_token = connections.create_scan_link(scope, unit.id)
-    _make_leftovers(scope, unit)
-    admin = _make_person(f"admin@{slug}.test", scope, Role.TENANT_ADMIN)
-    return Company(
-        slug=slug,
-        scope=scope,
-        unit=unit,
-        admin=admin,
-        agent=_make_person(f"agent@{slug}.test", scope, Role.AGENT, unit),
-        conversation=conversation,
-        message=make_message(
-            scope, conversation, kind=MessageKind.DOCUMENT, media_id=make_media(scope, thumbnail=JPEG)
-        ),
-        scan_token=scan_token,
-        token=make_token(admin),
-    )
+        _, secret = api_tokens.create(scope, name="CRM", kind=kind, scopes=scopes or list(ApiScope), unit_ids=unit_ids)
+    return secret
 
 
-def make_token(user: User) -> str:
-    """An access token of the API for that person."""
-    account = accounts.find_account(user.id)
-    assert account is not None
-    return accounts.issue_tokens(account).access
-
-
-def _make_person(email: str, scope: TenantScope, role: Role, *in_units: Unit) -> User:
-    """As `make_user`, but with a hash that was made once: making one takes long, on purpose."""
-    with across_tenants("an operator makes accounts"), atomic():
-        user = User(email=email, tenant_id=scope.tenant_id, role=role, password_hash=_hash_of_password())
-        db.session.add(user)
-        db.session.flush()
-        for unit in in_units:
-            db.session.add(UserUnit(tenant_id=scope.tenant_id, user_id=user.id, unit_id=unit.id))
-    return user
-
-
-@cache
-def _hash_of_password() -> str:
-    return generate_password_hash(PASSWORD)
-
-
-def _make_leftovers(scope: TenantScope, unit: Unit) -> None:
-    """What only Evolution leaves behind: an event, a receipt and an edit that came too early, something put right."""
-    event = {"instance_name": f"unit_{uuid4()}", "event": "messages.upsert", "body_hash": uuid4().bytes, "body": "{}"}
-    with across_tenants("a webhook finds its tenant"), atomic():
-        db.session.execute(insert(WebhookEvent).values(tenant_id=scope.tenant_id, unit_id=unit.id, **event))
+def make_template(
+    scope: TenantScope, name: str = "Boas-vindas", *texts: str, media_id: UUID | None = None
+) -> MessageTemplate:
+    """A template with one version, which carries a file unless one is given."""
+    media_id = media_id or make_media(scope)
     with acting_for(scope), atomic():
-        scope.add(EarlyReceipt(unit_id=unit.id, external_id="3A0", receipt="READ", received_at=now()))
-        edit = {"kind": ChangeKind.EDIT, "told_as": "1", "body": "Olá!", "received_at": now()}
-        scope.add(MessageChange(unit_id=unit.id, external_id="3A0", **edit))
-        joined_to = db.session.scalars(scope.select(Conversation, Conversation.id)).first()
-        scope.add(ConversationAlias(unit_id=unit.id, conversation_id=joined_to))
-        scope.add(Repair(unit_id=unit.id, kind=RepairKind.STATE, before="connecting", after="connected"))
+        template = scope.add(MessageTemplate(name=name))
+        db.session.flush()
+        variants = list(texts or ("Oi, ((nome))!",))
+        scope.add(TemplateVersion(template_id=template.id, number=1, variants=variants, media_id=media_id))
+    return template
+
+
+def make_campaign(
+    scope: TenantScope,
+    unit: Unit,
+    contact_ids: Sequence[UUID],
+    *,
+    name: str = "Promoção",
+    body: str = "Oi! Temos novidades.",
+    **columns: object,
+) -> Campaign:
+    """A planned draft to these people, in that order, all with the same text."""
+    planned = {"variants": [body], "plan_state": PlanState.DONE, "planned_at": now(), "total": len(contact_ids)}
+    with acting_for(scope), atomic():
+        campaign = scope.add(Campaign(unit_id=unit.id, name=name, **{**planned, **columns}))
+        db.session.flush()
+        for position, contact_id in enumerate(contact_ids, start=1):
+            row = {"campaign_id": campaign.id, "position": position, "contact_id": contact_id}
+            scope.add(CampaignRecipient(**row, state=RecipientState.PENDING, body=body, variant=1))
+    return campaign

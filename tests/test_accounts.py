@@ -13,7 +13,8 @@ from portal.permissions import Role
 from portal.services import accounts
 from portal.services.accounts import Account
 from portal.tenancy import across_tenants
-from tests.factories import PASSWORD, Company, make_company, make_unit, make_user
+from tests.companies import Company, make_company
+from tests.factories import PASSWORD, make_unit, make_user
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_disabled_person_does_not_sign_in(acme: Company) -> None:
     assert accounts.sign_in("admin@acme.test", PASSWORD) is None
 
 
+@pytest.mark.slow_hashes
 @pytest.mark.parametrize("email", ["admin@acme.test", "nobody@acme.test", "gone@acme.test"])
 def test_answer_takes_one_check_of_a_hash_whoever_is_asked_for(
     acme: Company, hashes_checked: list[str], email: str
@@ -101,6 +103,7 @@ def test_endless_password_is_not_hashed_whole(acme: Company, monkeypatch: pytest
     assert max(map(len, hashed)) <= accounts.LONGEST_PASSWORD + 1
 
 
+@pytest.mark.slow_hashes
 def test_password_is_kept_as_a_slow_hash_only(acme: Company) -> None:
     user = make_user("eva@acme.test")
 

@@ -15,7 +15,8 @@ from portal.models import AuditEvent
 from portal.permissions import Role
 from portal.services import audit, connections, units
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.factories import Company, connection_of, make_company, make_unit
+from tests.companies import Company, make_company
+from tests.factories import connection_of, make_unit
 
 NUMBER = "5511988887777"
 AS_BEFORE = {"message_lifetime_h": 24, "receipt_wait_min": 10}

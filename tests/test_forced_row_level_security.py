@@ -15,8 +15,10 @@ from portal.db import atomic, db
 from portal.extensions import init_parts
 from portal.models import Tenant
 from portal.tenancy import UnscopedQuery, across_tenants, acting_for
+from tests.companies import Company, make_company
 from tests.conftest import make_config
-from tests.factories import Company, make_company
+from tests.endpoints import make_endpoint, noted
+from tests.factories import make_message
 from tests.test_row_level_security import OWNED, TENANTS_MAY_CHANGE
 
 
@@ -128,6 +130,14 @@ def test_audit_log_cannot_be_changed(acme: Company, change: str) -> None:
     with across_tenants("a test tries"):
         assert len(owners("audit_events")) > 0
         assert db.session.connection().execute(text(change)).rowcount == 0
+
+
+def test_what_happens_is_noted_for_the_companys_own_endpoints(acme: Company, rival: Company) -> None:
+    ours, theirs = make_endpoint(acme.scope), make_endpoint(rival.scope)
+
+    make_message(acme.scope, acme.conversation)
+
+    assert (noted(ours), noted(theirs)) == ([("message.received", "received")], [])
 
 
 def test_session_guard_holds_here_too(acme: Company) -> None:

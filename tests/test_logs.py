@@ -65,6 +65,14 @@ def lines(written: StringIO) -> Lines:
             f"null value\nDETAIL:  {MASK}\n[SQL: INSERT]",
         ),
         ("duplicate\nDETAIL:  Key (email)=(ana@acme.test) already exists.", f"duplicate\nDETAIL:  {MASK}"),
+        (
+            'invalid input syntax for type integer: "Ana\nSouza"\n[SQL: x]',
+            f"invalid input syntax for type integer: {MASK}\n[SQL: x]",
+        ),
+        (
+            "syntax for type json\nDETAIL:  Token is invalid.\nCONTEXT:  JSON data, line 1: Ana...\n[SQL: x]",
+            f"syntax for type json\nDETAIL:  {MASK}\nCONTEXT:  JSON data, line 1: {MASK}\n[SQL: x]",
+        ),
         ("GET /scan/ImFiYyI.abc?pairing=1", f"GET /scan/{MASK}?pairing={MASK}"),
     ],
 )
@@ -210,12 +218,20 @@ def test_bound_context_is_masked(lines: Lines) -> None:
     assert (line["request_id"], line["caller"]) == ("a1", "****0001")
 
 
-@pytest.mark.parametrize("name", ["rq", "rq.worker", "urllib3", "werkzeug", "alembic"])
+@pytest.mark.parametrize("name", ["rq", "rq.worker", "werkzeug", "alembic"])
 def test_chatty_libraries_say_warnings_only(lines: Lines, name: str) -> None:
     logging.getLogger(name).info("GET /scan/abc")
     logging.getLogger(name).warning("slow")
 
     assert [line["event"] for line in lines()] == ["slow"]
+
+
+@pytest.mark.parametrize("name", ["urllib3.connection", "urllib3.connectionpool", "requests_hardened.ip_filter"])
+def test_libraries_whose_warnings_name_addresses_say_errors_only(lines: Lines, name: str) -> None:
+    logging.getLogger(name).warning("Failed to parse headers (url=https://crm.test/hook?key=a)")
+    logging.getLogger(name).error("broken")
+
+    assert [line["event"] for line in lines()] == ["broken"]
 
 
 def test_development_writes_for_people_and_masks_as_well(written: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,11 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from portal.db import Base, atomic, db
 from portal.models import Conversation
 from portal.tenancy import SYSTEM_ROLE, TENANT_ROLE, across_tenants, acting_for
-from tests.factories import Company, make_company, make_conversation
+from tests.companies import Company, make_company
+from tests.factories import make_conversation
 
 OWNED = {
-    table.name: "id" if table.name == "tenants" else "tenant_id"
+    str(table.name): "id" if table.name == "tenants" else "tenant_id"
     for table in Base.metadata.sorted_tables
     if table.name == "tenants" or "tenant_id" in table.c
 }
@@ -66,61 +67,68 @@ def insert_of(table: Table) -> str:
     return f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM jsonb_populate_record(null::{table.name}, :row)"
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_tenant_sees_its_own_rows_and_no_others(acme: Company, rival: Company, table: str) -> None:
-    with acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
-        assert owners(connection, table) == {acme.scope.tenant_id}
+def test_tenant_sees_its_own_rows_and_no_others(acme: Company, rival: Company, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table), acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
+            assert owners(connection, table) == {acme.scope.tenant_id}
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_transaction_of_no_tenant_sees_nothing(acme: Company, table: str) -> None:
-    with acting_as(TENANT_ROLE) as connection:
-        assert owners(connection, table) == set()
+def test_transaction_of_no_tenant_sees_nothing(acme: Company, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table), acting_as(TENANT_ROLE) as connection:
+            assert owners(connection, table) == set()
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_system_sees_every_tenants_rows(acme: Company, rival: Company, table: str) -> None:
-    with acting_as(SYSTEM_ROLE) as connection:
-        assert owners(connection, table) >= {acme.scope.tenant_id, rival.scope.tenant_id}
+def test_system_sees_every_tenants_rows(acme: Company, rival: Company, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table), acting_as(SYSTEM_ROLE) as connection:
+            assert owners(connection, table) >= {acme.scope.tenant_id, rival.scope.tenant_id}
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_tenant_cannot_insert_a_row_of_another(acme: Company, rival: Company, table: str) -> None:
-    row = some_row(table, rival.scope.tenant_id)
+def test_tenant_cannot_insert_a_row_of_another(acme: Company, rival: Company, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table):
+            row = some_row(table, rival.scope.tenant_id)
 
-    with (
-        pytest.raises(ProgrammingError, match=REFUSED),
-        acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection,
-    ):
-        connection.execute(text(insert_of(Base.metadata.tables[table])), {"row": row})
-
-
-@pytest.mark.parametrize("table", TENANTS_MAY_CHANGE)
-def test_tenant_cannot_give_its_rows_to_another(acme: Company, rival: Company, table: str) -> None:
-    with (
-        pytest.raises(ProgrammingError, match=REFUSED),
-        acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection,
-    ):
-        connection.execute(text(f"UPDATE {table} SET tenant_id = :tenant"), {"tenant": rival.scope.tenant_id})
+            with (
+                pytest.raises(ProgrammingError, match=REFUSED),
+                acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection,
+            ):
+                connection.execute(text(insert_of(Base.metadata.tables[table])), {"row": row})
 
 
-@pytest.mark.parametrize("table", TENANTS_MAY_CHANGE)
-def test_tenant_cannot_reach_anothers_rows_to_change_them(acme: Company, rival: Company, table: str) -> None:
-    changed = text(f"UPDATE {table} SET tenant_id = tenant_id WHERE tenant_id = :tenant")
+def test_tenant_cannot_give_its_rows_to_another(acme: Company, rival: Company, subtests: pytest.Subtests) -> None:
+    for table in TENANTS_MAY_CHANGE:
+        with (
+            subtests.test(table),
+            pytest.raises(ProgrammingError, match=REFUSED),
+            acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection,
+        ):
+            connection.execute(text(f"UPDATE {table} SET tenant_id = :tenant"), {"tenant": rival.scope.tenant_id})
 
-    with acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
-        assert connection.execute(changed, {"tenant": rival.scope.tenant_id}).rowcount == 0
-        assert connection.execute(changed, {"tenant": acme.scope.tenant_id}).rowcount > 0
+
+def test_tenant_cannot_reach_anothers_rows_to_change_them(
+    acme: Company, rival: Company, subtests: pytest.Subtests
+) -> None:
+    for table in TENANTS_MAY_CHANGE:
+        with subtests.test(table):
+            changed = text(f"UPDATE {table} SET tenant_id = tenant_id WHERE tenant_id = :tenant")
+
+            with acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
+                assert connection.execute(changed, {"tenant": rival.scope.tenant_id}).rowcount == 0
+                assert connection.execute(changed, {"tenant": acme.scope.tenant_id}).rowcount > 0
 
 
-@pytest.mark.parametrize("table", sorted(set(TENANTS_MAY_CHANGE) - {"webhook_events"}))
-def test_tenant_cannot_reach_anothers_rows_to_delete_them(acme: Company, rival: Company, table: str) -> None:
-    with acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
-        deleted = connection.execute(
-            text(f"DELETE FROM {table} WHERE tenant_id = :tenant"), {"tenant": rival.scope.tenant_id}
-        )
+def test_tenant_cannot_reach_anothers_rows_to_delete_them(
+    acme: Company, rival: Company, subtests: pytest.Subtests
+) -> None:
+    for table in sorted(set(TENANTS_MAY_CHANGE) - {"webhook_events"}):
+        with subtests.test(table), acting_as(TENANT_ROLE, acme.scope.tenant_id) as connection:
+            deleted = connection.execute(
+                text(f"DELETE FROM {table} WHERE tenant_id = :tenant"), {"tenant": rival.scope.tenant_id}
+            )
 
-        assert deleted.rowcount == 0
+            assert deleted.rowcount == 0
 
 
 @pytest.mark.parametrize("table", ["evolution_servers", "relays"])
@@ -166,19 +174,22 @@ def test_tables_of_tenants_are_those_that_the_database_has(database: None) -> No
         assert {*found, "tenants"} == set(OWNED)
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_every_table_of_a_tenant_has_row_level_security(database: None, table: str) -> None:
-    with acting_as("none") as connection:
-        is_on = connection.scalar(text("SELECT relrowsecurity FROM pg_class WHERE oid = :t ::regclass"), {"t": table})
-        policies = connection.execute(
-            text("SELECT policyname, cmd, permissive FROM pg_policies WHERE tablename = :t ORDER BY 1"), {"t": table}
-        )
+def test_every_table_of_a_tenant_has_row_level_security(database: None, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table), acting_as("none") as connection:
+            is_on = connection.scalar(
+                text("SELECT relrowsecurity FROM pg_class WHERE oid = :t ::regclass"), {"t": table}
+            )
+            policies = connection.execute(
+                text("SELECT policyname, cmd, permissive FROM pg_policies WHERE tablename = :t ORDER BY 1"),
+                {"t": table},
+            )
 
-        assert is_on is True
-        assert [tuple(policy) for policy in policies] == [
-            ("system", "ALL", "PERMISSIVE"),
-            ("tenant", "ALL", "PERMISSIVE"),
-        ]
+            assert is_on is True
+            assert [tuple(policy) for policy in policies] == [
+                ("system", "ALL", "PERMISSIVE"),
+                ("tenant", "ALL", "PERMISSIVE"),
+            ]
 
 
 @pytest.mark.parametrize("role", [TENANT_ROLE, SYSTEM_ROLE])
@@ -192,16 +203,17 @@ def test_roles_can_neither_log_in_nor_pass_a_policy_unseen(database: None, role:
     assert not any(rights)
 
 
-@pytest.mark.parametrize("table", OWNED)
-def test_every_reference_between_tables_of_tenants_names_the_tenant(database: None, table: str) -> None:
-    loose = {
-        (table, *key["constrained_columns"])
-        for key in inspect(db.engine).get_foreign_keys(table)
-        if key["referred_table"] in set(OWNED) - {"tenants"}
-        and ("tenant_id" not in key["constrained_columns"] or "tenant_id" not in key["referred_columns"])
-    }
+def test_every_reference_between_tables_of_tenants_names_the_tenant(database: None, subtests: pytest.Subtests) -> None:
+    for table in OWNED:
+        with subtests.test(table):
+            loose = {
+                (table, *key["constrained_columns"])
+                for key in inspect(db.engine).get_foreign_keys(table)
+                if key["referred_table"] in set(OWNED) - {"tenants"}
+                and ("tenant_id" not in key["constrained_columns"] or "tenant_id" not in key["referred_columns"])
+            }
 
-    assert loose <= ONE_PERSON
+            assert loose <= ONE_PERSON
 
 
 def test_database_refuses_a_row_that_mixes_tenants(acme: Company, rival: Company) -> None:

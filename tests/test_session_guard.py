@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from portal.db import atomic, db
 from portal.models import Contact, Conversation, EvolutionServer, Message, Tenant, Unit, UserUnit
 from portal.tenancy import TenantScope, UnscopedQuery, acting_for, tenant_transaction
-from tests.factories import Company, make_company
+from tests.companies import Company, make_company
 
 ROW = {"name": "Praia", "slug": "praia"}
 UNSCOPED: dict[str, Callable[[], Executable]] = {

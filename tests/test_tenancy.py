@@ -11,7 +11,8 @@ from portal.errors import NotFound
 from portal.models import Contact, Conversation, Lane, Message, Tenant, Unit
 from portal.permissions import Permission, Role
 from portal.tenancy import TenantScope, UnscopedQuery, across_tenants, acting_for, bind, tenant_transaction, unbind
-from tests.factories import Company, make_company, make_unit
+from tests.companies import Company, make_company
+from tests.factories import make_unit
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from portal.secrets import fingerprint
 from portal.services import accounts
 from portal.services.accounts import Account
 from portal.tenancy import across_tenants
-from tests.factories import Company, make_company
+from tests.companies import Company, make_company
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from portal.models import AuditEvent, Connection, ConnectionStatus, Lane, Unit
 from portal.queries import units as queries
 from portal.services import units
 from portal.tenancy import acting_for
-from tests.factories import Company, connection_of, make_company, make_connected_unit, make_unit
+from tests.companies import Company, make_company
+from tests.factories import connection_of, make_connected_unit, make_unit
 
 AS_BEFORE = {"message_lifetime_h": 24, "receipt_wait_min": 10}
 

@@ -1,12 +1,16 @@
 """Run the simulated Evolution API: `python -m local.evolution --api-key KEY --state FILE.json`."""
 
 import argparse
+import json
 import signal
 import threading
 from pathlib import Path
 
 from local.evolution.app import create_simulator, serve
+from local.evolution.crowd import CrowdPlan
+from local.evolution.crowd_settings import changed_crowd
 from local.evolution.settings import SimulatorSettings
+from local.evolution.tool import Refused
 
 DURATIONS = (
     "create_wait_s",
@@ -19,6 +23,8 @@ DURATIONS = (
     "send_latency_s",
     "loading_s",
 )
+
+CROWD = "let every number that nobody plays be a customer, as usual or as this JSON of /simulator/crowd says"
 
 
 def main() -> None:
@@ -46,6 +52,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--server-url", help="how webhooks name this server")
     parser.add_argument("--version", default=SimulatorSettings.version)
     parser.add_argument("--demo-chat", action="store_true", help="let a customer write to the first shop connected")
+    parser.add_argument(
+        "--crowd", type=read_crowd, nargs="?", const=CrowdPlan(is_on=True), default=CrowdPlan(), help=CROWD
+    )
     parser.add_argument("--qr-limit", type=int, default=SimulatorSettings.qr_limit)
     for name in DURATIONS:
         parser.add_argument(flag(name), type=float, default=getattr(SimulatorSettings, name), metavar="SECONDS")
@@ -61,8 +70,17 @@ def settings_of(arguments: argparse.Namespace, server_url: str) -> SimulatorSett
         version=arguments.version,
         qr_limit=arguments.qr_limit,
         has_demo_chat=arguments.demo_chat,
+        crowd=arguments.crowd,
         **{name: getattr(arguments, name) for name in DURATIONS},
     )
+
+
+def read_crowd(text: str) -> CrowdPlan:
+    """Read a crowd that is on, as PUT /simulator/crowd takes it."""
+    try:
+        return changed_crowd(CrowdPlan(is_on=True), json.loads(text))
+    except (Refused, ValueError, TypeError, AttributeError) as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
 
 
 def flag(name: str) -> str:

@@ -14,7 +14,7 @@ from local.evolution.guards import loaded_only, not_in_memory, on_instance, pars
 from local.evolution.media import read_media
 from local.evolution.messages import Outgoing
 from local.evolution.model import Instance, Message
-from local.evolution.numbers import BROADCAST, GROUP, Lookup, jid_for, look_up
+from local.evolution.numbers import BROADCAST, GROUP, Lookup, jid_for
 from local.evolution.payloads import record_json, status_json
 from local.evolution.settings import Fault, FaultMode
 from local.evolution.validation import SEND_MEDIA, SEND_TEXT, WHATSAPP_NUMBERS, violations
@@ -118,7 +118,7 @@ def look_up_any(number: str, *, can_check_lids: bool) -> Lookup:
     jid = jid_for(number)
     if jid.endswith((GROUP, BROADCAST)):
         return Lookup(jid, exists=False, number=number)
-    return look_up(number, can_check_lids=can_check_lids)
+    return simulator().crowd.look_up(number, can_check_lids=can_check_lids)
 
 
 def lookup_rank(found: Lookup) -> int:

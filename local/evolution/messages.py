@@ -2,17 +2,19 @@
 
 import functools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from local.evolution.agenda import Agenda
+from local.evolution.crowd import Crowd
 from local.evolution.errors import ApiError, crashed
 from local.evolution.faults import WHATSAPP_FAULTS, FaultName, Faults
 from local.evolution.ids import new_sent_id, utc_text
 from local.evolution.media import Media
 from local.evolution.media_payloads import media_content
 from local.evolution.model import Instance, Message
-from local.evolution.numbers import BROADCAST, GROUP, LID, jid_for, lid_of, look_up
+from local.evolution.numbers import BROADCAST, GROUP, LID, jid_for, lid_of
 from local.evolution.payloads import message_json, sent_context, update_json
 from local.evolution.settings import Switches
 from local.evolution.store import Send, Store
@@ -21,6 +23,7 @@ from local.evolution.webhooks import Webhooks
 NEVER_STARTED = "Cannot read properties of undefined (reading 'onWhatsApp')"
 OWN_NAME = "Você"
 AWAY_S = 0.5
+BLOCKED = "blocked"
 
 
 class Interrupted(Exception):
@@ -53,12 +56,15 @@ class Messages:
         agenda: Agenda,
         webhooks: Webhooks,
         faults: Faults,
+        crowd: Crowd,
     ) -> None:
         self._switches = switches
         self._store = store
         self._agenda = agenda
         self._webhooks = webhooks
         self._faults = faults
+        self._crowd = crowd
+        self.on_arrival: Callable[[Instance, Message], None] = lambda *_: None
         self._ending = threading.Event()
 
     def stop(self) -> None:
@@ -83,7 +89,7 @@ class Messages:
             raise crashed(NEVER_STARTED)
         if not instance.is_open:
             raise crashed("Connection Closed")
-        found = look_up(number, can_check_lids=self._has_lid_sends)
+        found = self._crowd.look_up(number, can_check_lids=self._has_lid_sends)
         if not found.exists:
             raise ApiError(400, [found.to_json()])
         return found.jid
@@ -120,7 +126,9 @@ class Messages:
         self._plan_receipts(instance, message, lost_by)
         return answer
 
-    def _lost_on_the_way(self, instance: Instance, chat: str) -> FaultName | None:
+    def _lost_on_the_way(self, instance: Instance, chat: str) -> str | None:
+        if self._crowd.is_blocking(chat):
+            return BLOCKED
         faults = WHATSAPP_FAULTS if not instance.has_written(chat) else (FaultName.PENDING,)
         return self._faults.one_of(faults)
 
@@ -133,15 +141,22 @@ class Messages:
         chats = (message.chat for one in self._store.instances.values() for message in one.messages.values())
         return next((chat for chat in chats if lid_of(chat) == jid), jid)
 
-    def _plan_receipts(self, instance: Instance, message: Message, lost_by: FaultName | None) -> None:
+    def _plan_receipts(self, instance: Instance, message: Message, lost_by: str | None) -> None:
         delays: tuple[tuple[str, float | None], ...] = ()
-        if lost_by is FaultName.RESTRICTED:
+        if lost_by == FaultName.RESTRICTED:
             delays = (("ERROR", self._switches.receipt_delay_s or 0.0),)
         elif lost_by is None:
-            delays = (("DELIVERY_ACK", self._switches.receipt_delay_s), ("READ", self._switches.read_delay_s))
+            delays = (("DELIVERY_ACK", self._switches.receipt_delay_s), ("READ", self._reads_after_s(message.chat)))
+            self.on_arrival(instance, message)
         for status, delay_s in delays:
             if delay_s is not None:
                 self._agenda.after(delay_s, functools.partial(self._acknowledge, instance, message, status))
+
+    def _reads_after_s(self, chat: str) -> float | None:
+        nature = self._crowd.nature_of(chat)
+        if nature is None or self._switches.read_delay_s is None:
+            return self._switches.read_delay_s
+        return nature.reads_after_s
 
     def _acknowledge(self, instance: Instance, message: Message, status: str) -> None:
         customer = self._store.customer(message.chat)
@@ -161,7 +176,7 @@ class Messages:
             self._agenda.after(AWAY_S, functools.partial(self._acknowledge, instance, message, status))
 
 
-def send_of(instance: Instance, message: Message, outgoing: Outgoing, fault: FaultName | None) -> Send:
+def send_of(instance: Instance, message: Message, outgoing: Outgoing, fault: str | None) -> Send:
     """Record a send."""
     media = outgoing.media
     return Send(

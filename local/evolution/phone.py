@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from local.evolution.arrivals import NotOpen
+from local.evolution.crowd_panel import crowd_panel
 from local.evolution.faults_panel import VARIANT_TEXTS, panel_of
 from local.evolution.forms import DEEDS, KINDS, PLACES
 from local.evolution.guards import simulator
@@ -145,6 +146,7 @@ def page(*, notice: str | None, is_panel_open: bool) -> str:
         scene=scene(),
         notice=notice,
         panel=panel,
+        crowd=crowd_panel(simulator().crowd.plan),
         is_panel_open=is_panel_open or bool(panel.on),
         variants=VARIANT_TEXTS,
         kinds=KINDS,

@@ -1,4 +1,4 @@
-"""The forms on the page of simulated phones that write anything, change it, call, and harm an instance by hand."""
+"""The forms on the page of simulated phones that write anything, change it, call, change the crowd, and do harm."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,8 @@ from werkzeug.wrappers import Response
 
 from local.evolution.arrivals import NotOpen
 from local.evolution.calls import Call
+from local.evolution.crowd_panel import crowd_in
+from local.evolution.crowd_settings import changed_crowd
 from local.evolution.forms import body_of
 from local.evolution.guards import simulator
 from local.evolution.model import Instance, State
@@ -60,6 +62,13 @@ def call() -> Response:
     customer = simulator().store.customer(chat_of(field("customer")))
     simulator().calls.ring(chosen(), customer, Call(is_answered=field("do") == "answered"))
     return back(anchor="tools")
+
+
+@blueprint.post("/crowd")
+def change_crowd() -> Response:
+    crowd = simulator().crowd
+    crowd.plan = changed_crowd(crowd.plan, crowd_in(request.form))
+    return back(anchor="crowd")
 
 
 @blueprint.post("/harm")

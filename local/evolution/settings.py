@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from local.evolution.crowd import CrowdPlan
 from local.evolution.versions import Style
 
 
@@ -33,6 +34,7 @@ class SimulatorSettings:
     read_delay_s: float | None = 2.5
     send_latency_s: float = 0.15
     loading_s: float = 0.5
+    crowd: CrowdPlan = CrowdPlan()
 
 
 class Addressing(StrEnum):

@@ -4,6 +4,8 @@ from local.evolution.agenda import Agenda
 from local.evolution.arrivals import Arrivals
 from local.evolution.calls import Calls
 from local.evolution.changes import Changes
+from local.evolution.crowd import Crowd
+from local.evolution.crowd_answers import CrowdAnswers
 from local.evolution.demo_chat import DemoChat
 from local.evolution.faults import Faults
 from local.evolution.harm import Harm
@@ -29,13 +31,19 @@ class Simulator:
         self.store = Store(settings.state_file)
         self.agenda = Agenda()
         self.faults = Faults()
+        self.crowd = Crowd(settings.crowd, self.store)
         self.webhooks = Webhooks(settings, self.agenda, self.faults)
         self.sockets = Sockets(settings, self.store, self.agenda, self.webhooks)
         self.instances = Instances(
             settings, self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, sockets=self.sockets
         )
         self.messages = Messages(
-            self.switches, self.store, agenda=self.agenda, webhooks=self.webhooks, faults=self.faults
+            self.switches,
+            self.store,
+            agenda=self.agenda,
+            webhooks=self.webhooks,
+            faults=self.faults,
+            crowd=self.crowd,
         )
         self.queues = Queues(self.webhooks)
         self.arrivals = Arrivals(self.switches, self.store, self.queues)
@@ -51,6 +59,8 @@ class Simulator:
             arrivals=self.arrivals,
         )
         self.demo_chat = DemoChat(self.store, self.agenda, self.arrivals, self.changes)
+        self.crowd_answers = CrowdAnswers(self.crowd, self.store, self.agenda, self.arrivals)
+        self.messages.on_arrival = self.crowd_answers.expect
         self.sockets.on_open = self._go_on
         self._life = 0
 

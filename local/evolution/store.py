@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from local.evolution.model import Customer, Instance, Message, instance_from_sta
 from local.evolution.numbers import chat_of, digits_of
 
 FLUSH_S = 0.5
+# The rest after each flush, in times that it took.
+RESTS = 9
 KEPT_MESSAGES = 10_000
 KEPT_SENDS = 50_000
 KEPT_FILE_BYTES = 64 * 1024 * 1024
@@ -157,10 +160,14 @@ class Store:
         self.customers = {chat_of(item["number"]): Customer(**item) for item in kept["customers"]}
 
     def _flush_for_ever(self) -> None:
-        while not self._stopping.wait(FLUSH_S):
+        wait_s = FLUSH_S
+        while not self._stopping.wait(wait_s):
+            began = time.monotonic()
             # A full disk must not end the saving for good: the next round tries again.
             try:
                 self.flush()
             except OSError:
                 self.changed()
                 log.exception("the state could not be saved")
+            # Ten thousand messages take a while to write: most of the time is left to those who send.
+            wait_s = max(FLUSH_S, RESTS * (time.monotonic() - began))

@@ -7,13 +7,13 @@ person last wrote. Indexes are made in the transaction, which blocks writes to `
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.row_security import as_system, protect
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-CURRENT_TENANT = "nullif(current_setting('portal.tenant_id', true), '')::uuid"
-IS_SYSTEM = "current_setting('portal.is_system', true) = 'on'"
 INSTANT = sa.DateTime(timezone=True)
 QUEUED = "status = 'queued'"
 FALSE, TRUE, NOW = sa.text("false"), sa.text("true"), sa.text("now()")
@@ -58,42 +58,19 @@ def _make_media() -> None:
     )
     # Photographs and films do not shrink: trying costs time at every read and write.
     op.execute("ALTER TABLE media ALTER COLUMN content SET STORAGE EXTERNAL")
-    op.execute("ALTER TABLE media ENABLE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY tenant ON media USING (tenant_id = {CURRENT_TENANT})")
-    if _has_roles():
-        op.execute("CREATE POLICY system ON media TO portal_system USING (true)")
-        op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON media TO portal_tenant, portal_system")
-    else:
-        op.execute("ALTER TABLE media FORCE ROW LEVEL SECURITY")
-        op.execute(f"CREATE POLICY system ON media USING ({IS_SYSTEM})")
-
-
-def _has_roles() -> bool:
-    """Whether 0002 found or made the portal's roles for this database user."""
-    members = sa.text(
-        "SELECT count(*) FROM pg_roles WHERE rolname IN ('portal_tenant', 'portal_system')"
-        " AND pg_has_role(session_user, oid, 'MEMBER')"
-    )
-    return bool(op.get_bind().execute(members).scalar_one() == 2)
+    protect("media")
 
 
 def _extend_conversations() -> None:
     op.add_column("conversations", sa.Column("last_message_kind", sa.String(32)))
     op.add_column("conversations", sa.Column("last_inbound_at", INSTANT))
-    _as_system(
+    as_system(
         "UPDATE conversations SET last_message_kind = newest.kind, last_inbound_at = heard.at FROM conversations AS c"
         " CROSS JOIN LATERAL (SELECT kind FROM messages WHERE conversation_id = c.id"
         " ORDER BY occurred_at DESC, id DESC LIMIT 1) AS newest"
         " LEFT JOIN (SELECT conversation_id, max(occurred_at) AS at FROM messages WHERE direction = 'inbound'"
         " GROUP BY conversation_id) AS heard ON heard.conversation_id = c.id WHERE c.id = conversations.id"
     )
-
-
-def _as_system(statement: str) -> None:
-    """Where the policies are forced on the owner, nothing is seen without the system's access."""
-    op.execute("SELECT set_config('portal.is_system', 'on', true)")
-    op.execute(statement)
-    op.execute("SELECT set_config('portal.is_system', '', true)")
 
 
 def _extend_messages() -> None:
@@ -158,7 +135,7 @@ def _extend_lanes() -> None:
     op.create_foreign_key(
         "fk_lanes_evolution_server_id_evolution_servers", "lanes", "evolution_servers", ["evolution_server_id"], ["id"]
     )
-    _as_system(
+    as_system(
         "UPDATE lanes SET evolution_server_id = c.evolution_server_id FROM unit_whatsapp_connections AS c"
         " WHERE c.unit_id = lanes.unit_id"
     )

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from migrations.row_security import as_system, has_roles, protect
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-CURRENT_TENANT = "nullif(current_setting('portal.tenant_id', true), '')::uuid"
-IS_SYSTEM = "current_setting('portal.is_system', true) = 'on'"
 INSTANT = sa.DateTime(timezone=True)
 FALSE, NOW = sa.text("false"), sa.text("now()")
 CONNECTIONS = "unit_whatsapp_connections"
@@ -77,7 +77,7 @@ def _make_repairs() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_repairs_tenant_id_id"),
     )
     op.create_index("ix_repairs_unit_id_created_at", "repairs", ["unit_id", "created_at"])
-    _protect("repairs")
+    protect("repairs")
 
 
 def _make_message_changes() -> None:
@@ -96,7 +96,7 @@ def _make_message_changes() -> None:
         _unit_of_tenant("message_changes"),
         sa.PrimaryKeyConstraint("unit_id", "external_id", "kind", "told_as", name="pk_message_changes"),
     )
-    _protect("message_changes")
+    protect("message_changes")
 
 
 def _make_conversation_aliases() -> None:
@@ -116,33 +116,13 @@ def _make_conversation_aliases() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_conversation_aliases"),
     )
     op.create_index("ix_conversation_aliases_conversation_id", "conversation_aliases", ["conversation_id"])
-    _protect("conversation_aliases")
+    protect("conversation_aliases")
 
 
 def _unit_of_tenant(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(
         ["tenant_id", "unit_id"], ["units.tenant_id", "units.id"], name=f"fk_{table}_tenant_id_unit_id_units"
     )
-
-
-def _protect(table: str) -> None:
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY tenant ON {table} USING (tenant_id = {CURRENT_TENANT})")
-    if _has_roles():
-        op.execute(f"CREATE POLICY system ON {table} TO portal_system USING (true)")
-        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO portal_tenant, portal_system")
-    else:
-        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        op.execute(f"CREATE POLICY system ON {table} USING ({IS_SYSTEM})")
-
-
-def _has_roles() -> bool:
-    """Whether 0002 found or made the portal's roles for this database user."""
-    members = sa.text(
-        "SELECT count(*) FROM pg_roles WHERE rolname IN ('portal_tenant', 'portal_system')"
-        " AND pg_has_role(session_user, oid, 'MEMBER')"
-    )
-    return bool(op.get_bind().execute(members).scalar_one() == 2)
 
 
 def _make_webhook_counts() -> None:
@@ -157,7 +137,7 @@ def _make_webhook_counts() -> None:
         ),
         sa.PrimaryKeyConstraint("day", "outcome", "event", name="pk_webhook_counts"),
     )
-    if _has_roles():
+    if has_roles():
         op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_counts TO portal_tenant, portal_system")
 
 
@@ -186,21 +166,14 @@ def _restore_contacts() -> None:
         " WHERE contacts.kind <> 'person')"
     )
     for table in ("messages", "conversation_aliases"):
-        _as_system(f"DELETE FROM {table} WHERE conversation_id {of_chats}")
-    _as_system(f"DELETE FROM conversations WHERE id {of_chats}")
-    _as_system("DELETE FROM contacts WHERE kind <> 'person'")
+        as_system(f"DELETE FROM {table} WHERE conversation_id {of_chats}")
+    as_system(f"DELETE FROM conversations WHERE id {of_chats}")
+    as_system("DELETE FROM contacts WHERE kind <> 'person'")
     for name in ("kind_of_chat", "kind", "reachable"):
         op.drop_constraint(op.f(f"ck_contacts_{name}"), "contacts")
     op.create_check_constraint(op.f("ck_contacts_reachable"), "contacts", "phone IS NOT NULL OR lid IS NOT NULL")
     op.drop_constraint("uq_contacts_tenant_id_chat_jid", "contacts")
     _drop_columns("contacts", ("named_at", "chat_jid", "kind"))
-
-
-def _as_system(statement: str) -> None:
-    """Where the policies are forced on the owner, nothing is seen without the system's access."""
-    op.execute("SELECT set_config('portal.is_system', 'on', true)")
-    op.execute(statement)
-    op.execute("SELECT set_config('portal.is_system', '', true)")
 
 
 def _extend_media() -> None:
@@ -225,9 +198,9 @@ def _restore_media() -> None:
     op.drop_index("ix_media_fetch_at", "media")
     for name in ("stored", "state"):
         op.drop_constraint(op.f(f"ck_media_{name}"), "media")
-    _as_system("UPDATE messages SET media_id = NULL FROM media WHERE media.id = media_id AND content IS NULL")
-    _as_system("DELETE FROM media WHERE content IS NULL")
-    _as_system("UPDATE media SET size = length(content) WHERE size IS NULL")
+    as_system("UPDATE messages SET media_id = NULL FROM media WHERE media.id = media_id AND content IS NULL")
+    as_system("DELETE FROM media WHERE content IS NULL")
+    as_system("UPDATE media SET size = length(content) WHERE size IS NULL")
     for column in ("size", "sha256", "content"):
         op.alter_column("media", column, nullable=False)
     _drop_columns("media", ("fetch_error", "fetch_attempts", "fetch_at", "thumbnail", "duration_s", "state"))
@@ -278,7 +251,7 @@ def _extend_connections() -> None:
     for column in _connection_columns():
         op.add_column(CONNECTIONS, column)
     # Whoever is connected is looked after from now on; what was missed before cannot be told from what was not wanted.
-    _as_system(
+    as_system(
         f"UPDATE {CONNECTIONS} SET check_at = now(), compared_until = now(), compare_at = now()"
         " WHERE instance_name IS NOT NULL"
     )

@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from portal.evolution.lines import Lines
 from portal.evolution.types import (
     ONLY_PERSONS,
     ChatFilter,
+    CheckedNumber,
     FoundWebhook,
     Instance,
     OutgoingMedia,
@@ -192,6 +193,17 @@ class EvolutionClient:
         answer = self._request("POST", f"/chat/findMessages/{quote(name, safe='')}", json=body)
         found = answer.get("messages") or {}
         return StoredPage(found.get("records") or [], int(found.get("pages") or 0), int(found.get("total") or 0))
+
+    def check_numbers(self, name: str, numbers: Sequence[str]) -> dict[str, CheckedNumber]:
+        """Number, as given, -> what WhatsApp says of it; one that it says nothing of is left out."""
+        path = f"/chat/whatsappNumbers/{quote(name, safe='')}"
+        # The answer has an order of its own (contract §7.1).
+        found = self._request("POST", path, json={"numbers": list(numbers)}).get("items", [])
+        return {
+            str(one["number"]): CheckedNumber(one["exists"], str(one.get("jid") or ""))
+            for one in found
+            if isinstance(one, dict) and isinstance(one.get("exists"), bool) and one.get("number") in numbers
+        }
 
     def verify_key(self) -> None:
         """Ask for an instance that nobody has: cheap, in every version, and answered only to the right key."""

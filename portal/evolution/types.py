@@ -38,6 +38,14 @@ class Webhook:
 
 
 @dataclass(frozen=True)
+class CheckedNumber:
+    """What WhatsApp says of a number: whether somebody has it, and as which address."""
+
+    is_there: bool
+    jid: str
+
+
+@dataclass(frozen=True)
 class FoundWebhook:
     """A webhook as Evolution has it."""
 

@@ -1,7 +1,7 @@
 """Messages as WhatsApp shows them, written to their conversations: each once, whatever repeats or comes late."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from portal.inbox.events import UNSAFE_IN_COLUMNS
 from portal.inbox.facts import MessageSeen
 from portal.inbox.people import People
 from portal.models import (
+    ContactKind,
     Conversation,
     Direction,
     Media,
@@ -24,7 +25,8 @@ from portal.models import (
     MessageStatus,
     Repair,
 )
-from portal.services import conversations, delivery, media
+from portal.services import conversations, delivery, ledgers, media, wishes
+from portal.services.wishes import Heard
 from portal.tenancy import TenantScope
 
 # An echo names no send: the same text to the same person within this time of it is taken for it. Evolution may
@@ -84,7 +86,7 @@ def _confirm(scope: TenantScope, message: Message, place: _Place) -> None:
 def _tell_live(message: Message, place: _Place) -> None:
     """A customer's message that only a history sync had brought is news after all."""
     if is_news(place.arrival.seen) and message.read_at == message.occurred_at:
-        message.read_at = None
+        message.read_at, message.is_history = None, False
         place.conversation.unread += 1
         place.conversation.status = "open"
 
@@ -103,9 +105,9 @@ def _has_unclear_sends(scope: TenantScope, unit_id: UUID) -> bool:
 
 
 def _is_unclear() -> ColumnElement[bool]:
-    """In doubt, or noted as arrived by a person: a send whose id at WhatsApp nobody knows."""
+    """In doubt, or noted as arrived by a person: a send whose id at WhatsApp nobody knows. A test never has an echo."""
     noted = (Message.status == MessageStatus.SENT) & Message.accepted_at.is_(None)
-    return and_(Message.external_id.is_(None), Message.status.in_(UNCLEAR) | noted)
+    return and_(Message.external_id.is_(None), ~Message.is_test, Message.status.in_(UNCLEAR) | noted)
 
 
 def _is_echo(scope: TenantScope, unit_id: UUID, place: _Place) -> bool:
@@ -168,9 +170,21 @@ def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
     _count_found(scope, places)
     delivery.hand_over_early_receipts(scope, unit_id, added)
     changes.hand_over(scope, unit_id, added)
+    heard = list(_of_people(places, added))
+    wishes.note_messages(scope, unit_id, heard)
+    ledgers.note_replies(scope, heard)
+    ledgers.note_presence(scope, heard)
     heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}
     if heard_in:
         conversations.warm_up(scope, unit_id, heard_in)
+
+
+def _of_people(places: Sequence[_Place], added: Mapping[str, Message]) -> Iterator[Heard]:
+    """What people wrote in chats of their own: in a group nobody speaks to the company alone."""
+    for place in places:
+        seen = place.arrival.seen
+        if not seen.from_me and seen.chat.kind == ContactKind.PERSON:
+            yield Heard(added[seen.external_id], place.conversation, seen.is_history)
 
 
 def _add_media(scope: TenantScope, places: Sequence[_Place]) -> dict[str, UUID]:
@@ -180,14 +194,7 @@ def _add_media(scope: TenantScope, places: Sequence[_Place]) -> dict[str, UUID]:
         seen = place.arrival.seen
         if seen.media is None:
             continue
-        row = media.remote_row(
-            seen.kind,
-            file_name=seen.media.file_name,
-            mime_type=seen.media.mime_type,
-            size=seen.media.size,
-            duration_s=seen.media.duration_s,
-            thumbnail=seen.media.thumbnail,
-        )
+        row = media.remote_row(seen.kind, **asdict(seen.media))
         ids[seen.external_id] = scope.add(Media(**row)).id
     db.session.flush()
     return ids
@@ -212,6 +219,7 @@ def _row(unit_id: UUID, place: _Place, media_id: UUID | None) -> Message:
         sent_at=seen.at if seen.from_me else None,
         # A history sync brings what was read on the phone long ago: as soon as it was written, for all we know.
         read_at=seen.at if seen.is_history and not seen.from_me else None,
+        is_history=seen.is_history,
         repair_id=place.arrival.repair_id,
     )
 

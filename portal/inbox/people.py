@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import ColumnElement, or_
 from uuid_utils.compat import uuid7
 
 from portal import phone
 from portal.db import among, db
 from portal.inbox.facts import Address
 from portal.models import Contact
-from portal.services import contacts
+from portal.services import joining, suppression
 from portal.tenancy import TenantScope
 
 # A name that came without a time: any message's is newer.
@@ -27,10 +27,15 @@ class Mention:
     chat: Address
     name: str | None = None
     at: datetime = LONG_AGO
+    # They wrote it themselves: the number it came from is in use.
+    is_theirs: bool = False
 
 
 class People:
-    """The contacts of one batch: found or made once, merged when an address shows that two of them are one."""
+    """The contacts of one batch: found or made once, merged when an address shows that two of them are one.
+
+    An address leads to its row, and that to the person: another row, where somebody merged the two by hand.
+    """
 
     def __init__(self, scope: TenantScope, mentions: Iterable[Mention], *, add: bool = True) -> None:
         """With `add` off an unknown chat stays unknown: its name alone makes nobody a contact."""
@@ -38,7 +43,7 @@ class People:
         self._by_phone: dict[str, Contact] = {}
         self._by_lid: dict[str, Contact] = {}
         self._by_jid: dict[str, Contact] = {}
-        self._ids: dict[Address, UUID] = {}
+        self._by_id: dict[UUID, Contact] = {}
         mentions = list(mentions)
         chats = {mention.chat for mention in mentions}
         self._load(chats)
@@ -49,10 +54,10 @@ class People:
         db.session.flush()
 
     def id_of(self, chat: Address) -> UUID:
-        """The contact's id. Only for chats that were mentioned; a merge leaves the one that stayed."""
+        """The person's id. Only for chats that were mentioned; a merge leaves the one that stayed."""
         contact = self._known(chat)
         assert contact is not None
-        return contact.id
+        return self._person(contact).id
 
     def _load(self, chats: Collection[Address]) -> None:
         if not chats:
@@ -62,6 +67,12 @@ class People:
             among(Contact.lid, {chat.lid for chat in chats if chat.lid}),
             among(Contact.chat_jid, {chat.jid for chat in chats if chat.jid}),
         )
+        self._read(wanted)
+        merged_into = {contact.merged_into_id for contact in self._by_id.values() if contact.merged_into_id}
+        if missing := merged_into - self._by_id.keys():
+            self._read(among(Contact.id, missing))
+
+    def _read(self, wanted: ColumnElement[bool]) -> None:
         found = self._scope.select(Contact).where(wanted).execution_options(populate_existing=True)
         for contact in db.session.scalars(found):
             self._note(contact)
@@ -83,8 +94,11 @@ class People:
         ]
         self._scope.insert_missing(Contact, rows)
         self._load(chats)
+        added = {row["id"] for row in rows}
+        suppression.remember(self._scope, [contact for id_, contact in self._by_id.items() if id_ in added])
 
     def _note(self, contact: Contact) -> None:
+        self._by_id[contact.id] = contact
         if contact.phone:
             self._by_phone[contact.phone] = contact
         if contact.lid:
@@ -102,28 +116,35 @@ class People:
         is_free = by_lid is not None and (number is None or by_lid.phone in (None, number))
         return by_number or (by_lid if is_free else None)
 
+    def _person(self, contact: Contact) -> Contact:
+        return self._by_id[contact.merged_into_id] if contact.merged_into_id else contact
+
     def _learn(self, mention: Mention) -> None:
         contact = self._known(mention.chat)
         if contact is None:
             return
         if mention.chat.jid is None:
-            contact = self._join(contact, mention.chat)
-        _learn_name(contact, mention)
+            self._join(contact, mention.chat)
+            _learn_number(contact, self._person(contact), mention)
+        _learn_name(self._person(contact), mention)
 
-    def _join(self, contact: Contact, chat: Address) -> Contact:
-        """Note both addresses of a person on one contact, making one of two where each has its own."""
+    def _join(self, contact: Contact, chat: Address) -> None:
+        """Note both addresses of a person on one row, making one of two people where each has its own."""
         number = _canonical(chat)
         by_lid = self._by_lid.get(chat.lid) if chat.lid else None
-        if by_lid is not None and by_lid.id != contact.id and by_lid.phone is None:
-            contact = contacts.merge(self._scope, contact, by_lid)
+        if by_lid is not None and self._is_spare(by_lid, contact):
+            joining.make_one(self._scope, self._person(contact), by_lid, bearer=contact)
+            self._by_lid[by_lid.lid or ""] = contact
         if contact.phone is None and number:
             contact.phone = number
-        if contact.lid is None and chat.lid and (by_lid is None or by_lid.phone is None):
+        if contact.lid is None and by_lid is None:
             contact.lid = chat.lid
-        if chat.number and _is_better(chat.number, contact.whatsapp_number):
-            contact.whatsapp_number = chat.number
         self._note(contact)
-        return contact
+
+    def _is_spare(self, by_lid: Contact, contact: Contact) -> bool:
+        """Known by the LID only, and as somebody else: what a person merged by hand stays where they put it."""
+        is_alone = by_lid.phone is None and by_lid.merged_into_id is None
+        return is_alone and by_lid is not self._person(contact) and by_lid is not contact
 
 
 @lru_cache(maxsize=4_096)
@@ -134,6 +155,18 @@ def _canonical(chat: Address) -> str | None:
 def _is_better(number: str, known: str | None) -> bool:
     """WhatsApp uses a number's old form, without the ninth digit, only where it has no other."""
     return known is None or len(number) < len(known)
+
+
+def _learn_number(contact: Contact, person: Contact, mention: Mention) -> None:
+    """The form of the number that WhatsApp confirmed; of a person's several numbers the one they wrote from last."""
+    number, has_several = mention.chat.number, person.number_at is not None
+    if number is None:
+        return
+    if not (has_several and contact is person) and _is_better(number, contact.whatsapp_number):
+        contact.whatsapp_number = number
+    if person.number_at is not None and mention.is_theirs and mention.at > person.number_at:
+        person.whatsapp_number = number if contact is person else contact.whatsapp_number
+        person.number_at = mention.at
 
 
 def _learn_name(contact: Contact, mention: Mention) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from portal.db import db
 from portal.inbox import calls, changes, messages, states
+from portal.inbox.erased import Erased
 from portal.inbox.events import News, parse
 from portal.inbox.facts import (
     Address,
@@ -42,7 +43,7 @@ class _Told:
 
 def apply(scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]) -> None:
     """Understand stored events of a locked unit, with its connection locked as well. Raises NotUnderstood."""
-    told = [one for one in _read(events) if _is_wanted(unit, one.fact)]
+    told = _without_erased(scope, [one for one in _read(events) if _is_wanted(unit, one.fact)])
     seen = [messages.Arrival(fact, one.event.repair_id) for fact, one in _all(told, MessageSeen)]
     called = [fact for fact, _ in _all(told, CallSeen)]
     people = People(scope, _mentions(told))
@@ -82,12 +83,26 @@ def _is_wanted(unit: Unit, fact: Fact) -> bool:
     return chat is None or wanted.get(chat.kind, True)
 
 
+def _without_erased(scope: TenantScope, told: list[_Told]) -> list[_Told]:
+    """What is told late, and was written before its people were erased, is not told."""
+    erased = Erased(scope, (message for one in told if (message := _late(one))))
+    return [one for one in told if not ((message := _late(one)) and erased.covers(message))]
+
+
+def _late(one: _Told) -> MessageSeen | None:
+    """A message that was not delivered as soon as it was written."""
+    if isinstance(one.fact, MessageSeen) and (one.fact.is_history or one.event.repair_id is not None):
+        return one.fact
+    return None
+
+
 def _mentions(told: Sequence[_Told]) -> list[Mention]:
     """Whom messages and calls are from or to; in a group the name is the writer's, not the group's."""
     mentions = []
     for seen, _ in _all(told, MessageSeen):
         is_person = seen.chat.kind == ContactKind.PERSON
-        mentions.append(Mention(seen.chat, seen.sender_name if is_person else None, seen.at))
+        name = seen.sender_name if is_person else None
+        mentions.append(Mention(seen.chat, name, seen.at, is_theirs=not seen.from_me))
     return mentions + [Mention(call.chat) for call, _ in _all(told, CallSeen)]
 
 

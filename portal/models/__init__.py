@@ -1,6 +1,17 @@
 """The shape of every table: columns, constraints and tiny predicates; no queries."""
 
-from portal.models.accounts import ApiToken, AuditEvent, Tenant, TokenKind, Unit, User, UserUnit
+from portal.models.accounts import ApiToken, ApiTokenUnit, AuditEvent, Tenant, TokenKind, Unit, User, UserUnit
+from portal.models.campaigns import (
+    Campaign,
+    CampaignRecipient,
+    CampaignState,
+    MissedStart,
+    PauseReason,
+    PlanProblem,
+    PlanState,
+    RecipientState,
+    SkipReason,
+)
 from portal.models.connections import (
     Connection,
     ConnectionAction,
@@ -9,8 +20,18 @@ from portal.models.connections import (
     ScanLink,
     StatusReason,
 )
-from portal.models.contacts import Contact, ContactKind
+from portal.models.consent import (
+    ConsentEvent,
+    ConsentKind,
+    ConsentSource,
+    Erasure,
+    Suppression,
+    SuppressionReason,
+    TenantSettings,
+)
+from portal.models.contacts import Contact, ContactKind, ContactMerge, ContactTag, MergedMessage, Tag
 from portal.models.conversations import (
+    CAMPAIGN_PRIORITY,
     ChangeKind,
     Conversation,
     ConversationAlias,
@@ -21,45 +42,83 @@ from portal.models.conversations import (
     MessageSource,
     MessageStatus,
 )
+from portal.models.imports import Import, ImportChange, ImportChunk, ImportRow, ImportSource, ImportState, RowKind
 from portal.models.media import Media, MediaState, MessageKind
+from portal.models.message_templates import MessageTemplate, TemplateVersion
 from portal.models.queues import ColdReason, CountedOutcome, EventState, Lane, Relay, WebhookCount, WebhookEvent
 from portal.models.repairs import Repair, RepairKind
+from portal.models.webhooks import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookTopic
 
 __all__ = [
+    "CAMPAIGN_PRIORITY",
     "ApiToken",
+    "ApiTokenUnit",
     "AuditEvent",
+    "Campaign",
+    "CampaignRecipient",
+    "CampaignState",
     "ChangeKind",
     "ColdReason",
     "Connection",
     "ConnectionAction",
     "ConnectionStatus",
+    "ConsentEvent",
+    "ConsentKind",
+    "ConsentSource",
     "Contact",
     "ContactKind",
+    "ContactMerge",
+    "ContactTag",
     "Conversation",
     "ConversationAlias",
     "CountedOutcome",
+    "DeliveryState",
     "Direction",
     "EarlyReceipt",
+    "Erasure",
     "EventState",
     "EvolutionServer",
+    "Import",
+    "ImportChange",
+    "ImportChunk",
+    "ImportRow",
+    "ImportSource",
+    "ImportState",
     "Lane",
     "Media",
     "MediaState",
+    "MergedMessage",
     "Message",
     "MessageChange",
     "MessageKind",
     "MessageSource",
     "MessageStatus",
+    "MessageTemplate",
+    "MissedStart",
+    "PauseReason",
+    "PlanProblem",
+    "PlanState",
+    "RecipientState",
     "Relay",
     "Repair",
     "RepairKind",
+    "RowKind",
     "ScanLink",
+    "SkipReason",
     "StatusReason",
+    "Suppression",
+    "SuppressionReason",
+    "Tag",
+    "TemplateVersion",
     "Tenant",
+    "TenantSettings",
     "TokenKind",
     "Unit",
     "User",
     "UserUnit",
     "WebhookCount",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WebhookEvent",
+    "WebhookTopic",
 ]

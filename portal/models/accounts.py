@@ -1,6 +1,6 @@
 """Tenants, their units, and the people and tokens that act for them."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -46,6 +46,19 @@ class Unit(Base):
     keeps_groups: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     keeps_stories: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     keeps_broadcasts: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # How fast its campaigns go: the gap between two messages, drawn anew each time; how many a day; and when.
+    pace_min_s: Mapped[float] = mapped_column(default=2.0, server_default="2")
+    pace_max_s: Mapped[float] = mapped_column(default=5.0, server_default="5")
+    daily_cap: Mapped[int | None]
+    # From and to in the unit's own time, both or neither; on these days of the week, 1 is Monday.
+    window_from: Mapped[time | None]
+    window_to: Mapped[time | None]
+    window_days: Mapped[list[int]] = mapped_column(
+        JSONB, default=lambda: [1, 2, 3, 4, 5, 6, 7], server_default=text("'[1, 2, 3, 4, 5, 6, 7]'::jsonb")
+    )
+    skips_holidays: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # The day from which a new number is warmed up; None: it is not.
+    warm_up_from: Mapped[date | None]
     archived_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
@@ -83,38 +96,78 @@ class UserUnit(Base):
 
 
 class TokenKind(StrEnum):
+    """A person's pair from signing in, or a company's own, which acts for real or only rehearses."""
+
     ACCESS = "access"
     REFRESH = "refresh"
+    LIVE = "live"
+    TEST = "test"
 
 
 class ApiToken(Base):
-    """A bearer token of the JSON API; only its fingerprint is kept."""
+    """A bearer token of the JSON API; only its fingerprint is kept.
+
+    That of a person ends by itself; that of a company has a name and lasts until somebody revokes it.
+    """
 
     __tablename__ = "api_tokens"
-    __table_args__ = (one_of("kind", TokenKind), Index("ix_api_tokens_expires_at", "expires_at"))
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        same_tenant("created_by_id", "users"),
+        one_of("kind", TokenKind),
+        CheckConstraint("(kind IN ('access', 'refresh')) = (user_id IS NOT NULL)", name="whose"),
+        CheckConstraint(
+            "(kind IN ('live', 'test')) = (name IS NOT NULL)"
+            " AND (name IS NULL OR tenant_id IS NOT NULL AND scopes IS NOT NULL)"
+            " AND (name IS NOT NULL OR family_id IS NOT NULL AND expires_at IS NOT NULL)",
+            name="named",
+        ),
+        Index("ix_api_tokens_expires_at", "expires_at"),
+        Index("ix_api_tokens_tenant_id", "tenant_id", "id", postgresql_where=text("name IS NOT NULL")),
+    )
 
     id: Mapped[Id]
     tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[TokenKind] = mapped_column(enum_text())
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     # All tokens that one sign-in led to: a refresh token used twice revokes the whole family.
-    family_id: Mapped[UUID] = mapped_column(index=True)
-    expires_at: Mapped[datetime]
+    family_id: Mapped[UUID | None] = mapped_column(index=True)
+    name: Mapped[str | None] = mapped_column(String(80))
+    # The last characters, by which people tell one from another.
+    hint: Mapped[str | None] = mapped_column(String(8))
+    scopes: Mapped[list[str] | None] = mapped_column(JSONB)
+    created_by_id: Mapped[UUID | None]
+    expires_at: Mapped[datetime | None]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 
+class ApiTokenUnit(Base):
+    """A token acts for this unit; one without any acts for all units of its company."""
+
+    __tablename__ = "api_token_units"
+    __table_args__ = (same_tenant("token_id", "api_tokens"), same_tenant("unit_id", "units"))
+
+    tenant_id: Mapped[UUID]
+    token_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unit_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class AuditEvent(Base):
-    """A change made by a person: who, what, when, from where, before and after. Only ever inserted."""
+    """A change made by a person or a token: who, what, when, from where, before and after. Only ever inserted."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),)
+    __table_args__ = (
+        same_tenant("api_token_id", "api_tokens"),
+        Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),
+    )
 
     id: Mapped[Id]
     tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    api_token_id: Mapped[UUID | None]
     action: Mapped[str] = mapped_column(String(60))
     subject_type: Mapped[str] = mapped_column(String(60))
     subject_id: Mapped[UUID | None]

@@ -15,6 +15,6 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def same_tenant(column: str, target: str) -> ForeignKeyConstraint:
+def same_tenant(column: str, target: str, *, on_delete: str | None = None) -> ForeignKeyConstraint:
     """`(tenant_id, column) -> (tenant_id, id)`: the database refuses a row that mixes tenants."""
-    return ForeignKeyConstraint(["tenant_id", column], [f"{target}.tenant_id", f"{target}.id"])
+    return ForeignKeyConstraint(["tenant_id", column], [f"{target}.tenant_id", f"{target}.id"], ondelete=on_delete)

@@ -46,6 +46,14 @@ class MessageSource(StrEnum):
     PERSON = "person"
     API = "api"
     PHONE = "phone"
+    # Of a campaign: never sent to whoever opted out.
+    CAMPAIGN = "campaign"
+    # The portal's own answer to somebody who opted out or in.
+    AUTOMATIC = "automatic"
+
+
+# A campaign's messages are the last in their lane.
+CAMPAIGN_PRIORITY = 9
 
 
 class Conversation(Base):
@@ -59,6 +67,13 @@ class Conversation(Base):
         same_tenant("contact_id", "contacts"),
         CheckConstraint("status IN ('open', 'closed')", name="status"),
         Index("ix_conversations_unit_id_last_message_at", "unit_id", "last_message_at", "id"),
+        Index("ix_conversations_contact_id", "contact_id"),
+        Index(
+            "ix_conversations_doubted_at",
+            "tenant_id",
+            "doubted_at",
+            postgresql_where=text("doubted_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -73,6 +88,9 @@ class Conversation(Base):
     last_message_kind: Mapped[MessageKind | None] = mapped_column(enum_text())
     # A chat in which the person never wrote is cold: WhatsApp limits how many of those a number may begin.
     last_inbound_at: Mapped[datetime | None]
+    # The person may have asked for no more messages, in words that leave it open: a person here decides.
+    doubted_at: Mapped[datetime | None]
+    doubted_message_id: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -107,6 +125,12 @@ class Message(Base):
         one_of("direction", Direction),
         one_of("status", MessageStatus),
         Index("idx_messages_client_message_id_unit", "conversation_id", "client_message_id", unique=True),
+        Index(
+            "ix_messages_client_message_id",
+            "tenant_id",
+            "client_message_id",
+            postgresql_where=text("client_message_id IS NOT NULL"),
+        ),
         Index("uq_messages_unit_id_external_id", "unit_id", "external_id", unique=True),
         Index("ix_messages_conversation_id_occurred_at", "conversation_id", "occurred_at", "id"),
         Index("ix_messages_queued", "unit_id", "priority", "id", postgresql_where=text("status = 'queued'")),
@@ -140,6 +164,8 @@ class Message(Base):
         ),
         Index("ix_messages_refers_to", "unit_id", "refers_to", postgresql_where=text("refers_to IS NOT NULL")),
         Index("ix_messages_media_id", "media_id", postgresql_where=text("media_id IS NOT NULL")),
+        # Deleting a message asks who refers to it: without this, by reading all messages.
+        Index("ix_messages_resend_of_id", "resend_of_id", postgresql_where=text("resend_of_id IS NOT NULL")),
         Index(
             "ix_messages_unread",
             "conversation_id",
@@ -171,9 +197,14 @@ class Message(Base):
     # The server it went to keeps `proposed_id`: an echo under another id is not this message's.
     is_id_kept: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     client_message_id: Mapped[str | None] = mapped_column(String(120))
+    # Rehearsed by a test token: it goes all the way but the last step, and reaches nobody.
+    is_test: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     # WhatsApp's id of the message that this one quotes, reacts to or votes in.
     refers_to: Mapped[str | None] = mapped_column(String(80))
+
+    # The phone brought it when it was linked, as one of long ago: of that no program is told.
+    is_history: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     # Changed by whoever wrote it: `body` is the newest text, and what it first said is kept.
     edited_at: Mapped[datetime | None]
@@ -182,7 +213,7 @@ class Message(Base):
     # It came late, out of a hole that was filled from Evolution's stored messages.
     repair_id: Mapped[UUID | None]
 
-    # Replies by people are 0 and go first.
+    # Replies by people are 0 and go first; see CAMPAIGN_PRIORITY.
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     is_cold: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     expires_at: Mapped[datetime | None]

@@ -43,6 +43,8 @@ class WebhookEvent(Base):
         Index("ix_webhook_events_new", "unit_id", "id", postgresql_where=text("state = 'new'")),
         Index("ix_webhook_events_parked", "id", postgresql_where=text("state = 'parked'")),
         Index("ix_webhook_events_unknown", "id", postgresql_where=text("unit_id IS NULL")),
+        # A company's own, oldest first: what is deleted after some time, or since it names an erased person.
+        Index("ix_webhook_events_tenant_id_id", "tenant_id", "id"),
     )
 
     # A counter, not a uuid: events are applied in the order they were stored.
@@ -107,6 +109,15 @@ class Lane(Base):
     cold_pauses: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     cold_gap_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
     next_cold_at: Mapped[datetime | None]
+
+    # When the next campaign message may leave, and until when today; None: no campaign runs here, or no window is set.
+    campaign_at: Mapped[datetime | None]
+    campaign_until: Mapped[datetime | None]
+    # How many recipients became messages on that day of the unit's own time.
+    campaign_day: Mapped[date | None]
+    campaign_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    # By how much turns began late, say since a worker died: later gaps are drawn shorter until it is made good.
+    campaign_behind_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
 
 
 class Relay(Base):

@@ -70,6 +70,11 @@ class Gate:
         if is_short:
             threading.Thread(target=self._do, name="send", daemon=True).start()
 
+    def leave(self, message_id: UUID) -> None:
+        """It ended without a call, which tells nothing about the server."""
+        with self._lock:
+            self._began_at.pop(message_id, None)
+
     def end(self, message_id: UUID, error: EvolutionError | None) -> str | None:
         """Count what came out of a send; returns why the server is to be paused, if it is."""
         with self._lock:

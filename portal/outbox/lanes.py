@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,18 @@ from sqlalchemy import RowMapping, select, update
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution.types import OutgoingMedia
-from portal.models import Media, Message, MessageStatus
+from portal.models import CAMPAIGN_PRIORITY, Media, Message, MessageStatus
 from portal.outbox import statements
 from portal.phone import LID_SUFFIX
+from portal.services.consent import OPTED_OUT
 from portal.tenancy import TenantScope, across_tenants, acting_for
 
 # A lane is claimed this much before its time, and its thread waits for the rest: so nothing is early, and nearly
 # nothing late, however seldom the relay looks.
 AHEAD_S = 0.08
 MOST_EXPIRED = 1_000
+# Of a longer delay, say of a unit that was away for a day, no more than this is made good.
+MOST_BEHIND_S = 30.0
 EXPIRED = "expired"
 
 
@@ -39,6 +43,8 @@ class ClaimedMessage:
     message_id: str
     media_id: UUID | None
     is_cold: bool
+    is_test: bool
+    sending_at: datetime
     start_at: float
 
 
@@ -59,15 +65,18 @@ def claim(owner_id: UUID, *, free: Mapping[UUID, int], keeping_ids: list[UUID]) 
             "owner_id": owner_id,
             "keeping_ids": keeping_ids,
             "lid_suffix": LID_SUFFIX,
+            "opted_out": OPTED_OUT,
+            "campaign_priority": CAMPAIGN_PRIORITY,
+            "most_behind_s": MOST_BEHIND_S,
         }
         rows = db.session.execute(statements.TAKE_NEXT, taking).mappings().all()
         # The statement's own clock is at most so old: whoever waits from here on is never early.
         read_at = time.monotonic()
-        claimed = [_claimed(row, read_at) for row in rows]
-        resting = set(units) - {message.unit_id for message in claimed}
+        # A lane whose first message was taken back is as due as before, for its next one.
+        resting = set(units) - {row["unit_id"] for row in rows}
         if resting:
             db.session.execute(statements.PUT_TO_REST, {"units": list(resting)})
-        return claimed
+        return [_claimed(row, read_at) for row in rows if row["status"] == MessageStatus.SENDING]
 
 
 def seconds_to_next(servers: list[UUID]) -> float | None:
@@ -103,5 +112,6 @@ def load_media(claimed: ClaimedMessage) -> OutgoingMedia:
 def _claimed(row: RowMapping, read_at: float) -> ClaimedMessage:
     columns: dict[str, Any] = dict(row)
     columns["start_at"] = read_at + max(0.0, float(columns.pop("wait_s")))
+    del columns["status"]
     columns["message_id"] = columns["message_id"] or ""
     return ClaimedMessage(**columns)

@@ -78,7 +78,10 @@ def _perhaps_echoes(scope: TenantScope, unit_id: UUID, records: Collection[Mappi
         return set()
     since, until = min(own.values()) - ECHO_WINDOW, max(own.values()) + ECHO_WINDOW
     in_doubt = scope.select(Message, Message.sending_at).where(
-        Message.unit_id == unit_id, Message.external_id.is_(None), Message.sending_at.between(since, until)
+        Message.unit_id == unit_id,
+        Message.external_id.is_(None),
+        Message.sending_at.between(since, until),
+        ~Message.is_test,
     )
     sent = list(db.session.scalars(in_doubt))
     return {id_ for id_, at in own.items() if any(abs(at - began_at) <= ECHO_WINDOW for began_at in sent)}

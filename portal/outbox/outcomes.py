@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+from sqlalchemy import ColumnElement, func
 
 from portal import logs
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution.errors import (
+    NOT_ON_WHATSAPP,
     UNIT_AWAY,
     EvolutionError,
     EvolutionFailed,
@@ -19,12 +21,21 @@ from portal.evolution.errors import (
     EvolutionUnavailable,
 )
 from portal.evolution.types import SentMessage
-from portal.models import ColdReason, Connection, ConnectionAction, Contact, Lane, Message, MessageStatus
-from portal.outbox import statements
+from portal.models import (
+    ColdReason,
+    Connection,
+    ConnectionAction,
+    Contact,
+    Lane,
+    Message,
+    MessageSource,
+    MessageStatus,
+)
+from portal.outbox import campaign_statements, statements
 from portal.outbox.lanes import ClaimedMessage
 from portal.outbox.look_ups import FIRST_LOOK_UP
 from portal.phone import PERSON_SUFFIX, without_device
-from portal.services import delivery, lanes
+from portal.services import campaign_states, delivery, lanes, ledgers
 from portal.tenancy import TenantScope, across_tenants
 
 log = structlog.get_logger(__name__)
@@ -48,6 +59,11 @@ class Outcome:
     is_server_away: bool = False
 
 
+def outcome_of_test(message: ClaimedMessage) -> Outcome:
+    """That a test message went well, under an id that WhatsApp never gives. Nothing is learnt about the number."""
+    return Outcome(message, time.monotonic(), sent=SentMessage(f"TEST{message.id.hex.upper()}", message.number))
+
+
 @dataclass(frozen=True, slots=True)
 class _Release:
     pause_s: float = 0.0
@@ -65,8 +81,30 @@ def record(outcomes: Sequence[Outcome]) -> list[Outcome]:
         for outcome in mine:
             if outcome.message.id not in releases:
                 releases[outcome.message.id] = _record_alone(outcome)
+        _take_back(mine)
+        _deliver_tests(mine)
         _release(mine, releases)
     return [outcome for outcome in outcomes if outcome.message.unit_id not in free]
+
+
+def _take_back(outcomes: Sequence[Outcome]) -> None:
+    """What did not leave before its campaign was paused or cancelled must not leave now."""
+    failed = [outcome.message for outcome in outcomes if outcome.error is not None]
+    if failed:
+        db.session.flush()
+        values = {
+            "ids": [message.id for message in failed],
+            "times": [message.sending_at for message in failed],
+            "paused": campaign_states.CAMPAIGN_PAUSED,
+            "cancelled": campaign_states.CAMPAIGN_CANCELLED,
+        }
+        db.session.execute(campaign_statements.TAKE_BACK, values)
+
+
+def _deliver_tests(outcomes: Iterable[Outcome]) -> None:
+    if tests := [outcome.message.id for outcome in outcomes if outcome.message.is_test]:
+        db.session.flush()
+        db.session.execute(statements.DELIVER_TESTS, {"ids": tests})
 
 
 def _record_together(outcomes: Iterable[Outcome]) -> dict[UUID, _Release]:
@@ -99,6 +137,8 @@ def _record_alone(outcome: Outcome) -> _Release:
         return _Release(away_reason=error.code)
     if isinstance(error, EvolutionUnavailable):
         return _put_back(scope, message, error)
+    if error.code == NOT_ON_WHATSAPP:
+        _note_absence(scope, claimed)
     if isinstance(error, EvolutionFailed | EvolutionRejected):
         return _fail(scope, message, error, is_final=isinstance(error, EvolutionRejected))
     if message.status == MessageStatus.SENDING:
@@ -131,7 +171,7 @@ def _fail(scope: TenantScope, message: Message, error: EvolutionError, *, is_fin
         message.status, message.failed_at = MessageStatus.FAILED, now()
         return _Release()
     _return_to_queue(scope, message)
-    return _Release(pause_s=_pause_s(message.retry_count))
+    return _Release(pause_s=_pause_s(message.retry_count - 1))
 
 
 def _release(outcomes: Sequence[Outcome], releases: dict[UUID, _Release]) -> None:
@@ -144,7 +184,8 @@ def _release(outcomes: Sequence[Outcome], releases: dict[UUID, _Release]) -> Non
         "messages": [outcome.message.id for outcome in outcomes],
         "pauses": [release.pause_s for release in freed],
         "cold_ages": [_cold_age_s(outcome) for outcome in outcomes],
-        "away_counts": [release.away_count for release in freed],
+        # A test says nothing of whether the unit can send.
+        "away_counts": [None if o.message.is_test else r.away_count for o, r in zip(outcomes, freed, strict=True)],
         "away_reasons": [release.away_reason for release in freed],
     }
     db.session.execute(statements.RELEASE_LANES, values)
@@ -168,8 +209,12 @@ def _return_to_queue(scope: TenantScope, message: Message) -> None:
         message.status, message.sending_at, message.relay_id = MessageStatus.QUEUED, None, None
         message.look_up_at = None
         db.session.flush()
-        # The lane may have been freed and put to rest, if this process was taken for dead.
+        # If this process was taken for dead, the lane may have been freed and put to rest, and the campaign have ended.
         lanes.wake(scope, message.unit_id)
+        if message.source == MessageSource.CAMPAIGN:
+            # Nothing left, so no gap is due after it.
+            lanes.end_gap(scope, message.unit_id)
+        ledgers.reopen(scope, [message.id])
 
 
 def _pause_s(failures: int) -> float:
@@ -183,20 +228,36 @@ def _note_error(message: Message, error: EvolutionError) -> None:
 
 def _is_other_number(outcome: Outcome) -> bool:
     """Whether WhatsApp confirmed another number than was asked for, such as one without the ninth digit."""
-    number = _confirmed_number(outcome.sent.jid) if outcome.sent else None
+    number = confirmed_number(outcome.sent.jid) if outcome.sent else None
     return number is not None and number != outcome.message.number
 
 
-def _confirmed_number(jid: str) -> str | None:
+def confirmed_number(jid: str) -> str | None:
+    """The number in the address by which WhatsApp knows somebody; None for a LID."""
     jid = without_device(jid)
     return jid.removesuffix(PERSON_SUFFIX) if jid.endswith(PERSON_SUFFIX) else None
 
 
 def _keep_confirmed_number(scope: TenantScope, claimed: ClaimedMessage, jid: str) -> None:
-    number = _confirmed_number(jid)
+    number = confirmed_number(jid)
     if number is not None:
-        this = scope.update(Contact).where(Contact.id == claimed.contact_id)
-        db.session.execute(this.values(whatsapp_number=number).execution_options(synchronize_session=False))
+        # Of several numbers another one may be in use since: an answer to the old one says nothing about that.
+        this = scope.update(Contact).where(
+            Contact.id == claimed.contact_id, Contact.number_at.is_(None) | _is_in_use(claimed)
+        )
+        known = {"whatsapp_number": number, "is_on_whatsapp": True, "number_checked_at": now()}
+        db.session.execute(this.values(known).execution_options(synchronize_session=False))
+
+
+def _note_absence(scope: TenantScope, claimed: ClaimedMessage) -> None:
+    """WhatsApp does not know the number: no campaign writes to it again until a check says otherwise."""
+    this = scope.update(Contact).where(Contact.id == claimed.contact_id, _is_in_use(claimed))
+    known = {"is_on_whatsapp": False, "number_checked_at": now()}
+    db.session.execute(this.values(known).execution_options(synchronize_session=False))
+
+
+def _is_in_use(claimed: ClaimedMessage) -> ColumnElement[bool]:
+    return func.coalesce(Contact.whatsapp_number, Contact.phone) == claimed.number
 
 
 def _ask_of_connection(scope: TenantScope, unit_id: UUID, action: ConnectionAction) -> None:

@@ -16,10 +16,11 @@ from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionFailed
 from portal.evolution.types import OutgoingMedia, SentMessage
-from portal.outbox import instances, lanes, leftovers, look_ups, media_files, owners, servers
+from portal.outbox import feeding, instances, lanes, leftovers, look_ups, media_files, number_checks, owners, servers
+from portal.outbox.campaign_watch import CampaignWatch
 from portal.outbox.gates import SERVER_AWAY, SLOW, Gate
 from portal.outbox.lanes import ClaimedMessage
-from portal.outbox.outcomes import Outcome
+from portal.outbox.outcomes import Outcome, outcome_of_test
 from portal.outbox.recorder import Recorder
 from portal.outbox.upkeep import Upkeep
 
@@ -29,9 +30,12 @@ CARETAKERS = 16
 # Calls to one server at a time, so that one that hangs does not keep the others' from being done.
 CARETAKERS_PER_SERVER = 4
 SETTLE_S = 2.0
+# What a dead worker had in flight holds up its lanes until then.
+BURY_S = 0.5
 # The shortest time between two looks: under load each claims what fell due since the last one.
 ROUND_S = 0.015
 WISHES_S = 0.1
+FEED_S = 0.05
 LEFTOVERS_S = 30.0
 LOOK_S = 0.02
 
@@ -53,29 +57,33 @@ class OutboxRelay:
         # Messages, and units with a wish that is being carried out, which a later wish may overtake.
         self._held: Counter[UUID] = Counter()
         self._holding = threading.Lock()
-        self._settled_at = self._wishes_at = self._looked_at = self._left_at = float("-inf")
+        self._settled_at = self._wishes_at = self._looked_at = self._left_at = self._fed_at = float("-inf")
+        self._buried_at = float("-inf")
         self._recorder = Recorder(app_context, self._let_go)
         self._caretakers = ThreadPoolExecutor(CARETAKERS, thread_name_prefix="care")
         self._caring = threading.Lock()
         self._cared_for: Counter[UUID] = Counter()
         self._upkeep = Upkeep(self._do)
+        self._watch = CampaignWatch()
 
     def drain(self) -> float | None:
         """Claim what is due and hand it to the threads; the seconds until more is due, None if nothing waits."""
         time.sleep(max(0.0, self._looked_at + ROUND_S - time.monotonic()))
         self._looked_at = time.monotonic()
+        self._bury()
         self._settle()
         self._take_wishes()
         free = {server_id: number for server_id, gate in self._gates.items() if (number := gate.free())}
         if not free:
             # Whoever gets free wakes the relay: without this it would look again at once, for as long as they hang.
             return None
+        self._feed(free)
         keeping_ids = [server_id for server_id in free if self._gates[server_id].server.keeps_ids]
         claimed = lanes.claim(self._owner_id, free=free, keeping_ids=keeping_ids)
         for message in claimed:
             self._hold(message.id)
             gate = self._gates[message.server_id]
-            gate.submit(message.id, partial(self._send, gate, message))
+            gate.submit(message.id, partial(self._rehearse if message.is_test else self._send, gate, message))
         return 0.0 if claimed else lanes.seconds_to_next(list(free))
 
     def finish(self, timeout_s: float) -> bool:
@@ -88,15 +96,25 @@ class OutboxRelay:
             time.sleep(LOOK_S)
         return False
 
+    def _feed(self, servers: Iterable[UUID]) -> None:
+        if time.monotonic() - self._fed_at >= FEED_S:
+            feeding.feed(servers)
+            self._fed_at = time.monotonic()
+
+    def _bury(self) -> None:
+        if time.monotonic() - self._buried_at >= BURY_S:
+            owners.bury_dead()
+            self._buried_at = time.monotonic()
+
     def _settle(self) -> None:
-        """Now and then: what dead workers left, what grew too old, which servers there are, what else is to do."""
+        """Now and then: what this worker lost hold of, what grew too old, which servers there are, and chores."""
         if time.monotonic() - self._settled_at < SETTLE_S:
             return
-        owners.bury_dead()
         with self._holding:
             held = set(self._held)
         owners.settle_forgotten(self._owner_id, held)
         lanes.expire()
+        self._watch.look()
         for gate in self._gates.values():
             if gate.is_hanging():
                 self._pause(gate, SLOW)
@@ -133,6 +151,13 @@ class OutboxRelay:
         self._on_free()
         if reason is not None:
             self._pause_from_thread(gate, reason)
+
+    def _rehearse(self, gate: Gate, message: ClaimedMessage) -> None:
+        """A test message comes as far as this: its send goes well at its time, without a call to Evolution."""
+        time.sleep(max(0.0, message.start_at - time.monotonic()))
+        self._recorder.put(outcome_of_test(message))
+        gate.leave(message.id)
+        self._on_free()
 
     def _outcome(self, client: EvolutionClient, message: ClaimedMessage) -> Outcome:
         try:
@@ -199,6 +224,8 @@ class OutboxRelay:
         away = [server_id for server_id, gate in self._gates.items() if gate.server.is_paused]
         for look_up in look_ups.claim(busy_servers=busy + away):
             self._do(look_up.server_id, partial(look_ups.carry_out, look_up))
+        for check in number_checks.claim(busy_servers=busy + away):
+            self._do(check.server_id, partial(number_checks.carry_out, check))
         self._upkeep.take(busy + away)
         _, busy = self._free_caretakers(enough=media_files.FILES_PER_SERVER)
         for wanted in media_files.claim(busy_servers=busy + away):

@@ -19,59 +19,101 @@ LOCK_DUE_LANES = text(
     ) AS due
     """
 )
-# Each branch reads one row of its own index, however many messages wait.
+# Each branch reads one row of its own index, however many messages wait. A campaign's message to somebody who asked
+# for no more is taken out of the queue instead, whenever it was queued: its lane stays due and takes the next one.
 TAKE_NEXT = text(
     """
     WITH due AS (
-        SELECT unit_id, evolution_server_id, next_send_at, next_cold_at,
-            coalesce(next_cold_at <= now() + :ahead_s * interval '1 second', true) AS may_send_cold
+        SELECT unit_id, evolution_server_id, next_send_at, next_cold_at, campaign_at,
+            coalesce(next_cold_at <= now() + :ahead_s * interval '1 second', true) AS may_send_cold,
+            -- Campaign messages are the last; before their time the queue ends in front of them.
+            CASE WHEN coalesce(campaign_at <= now() + :ahead_s * interval '1 second', true)
+                AND coalesce(campaign_until > now(), true) THEN 32767 ELSE :campaign_priority END AS before
         FROM lanes WHERE unit_id = ANY(CAST(:units AS uuid[]))
     ), first AS (
-        SELECT due.*, message.id
+        SELECT due.*, message.*
         FROM due CROSS JOIN LATERAL (
-            (SELECT id FROM messages
-             WHERE due.may_send_cold AND unit_id = due.unit_id AND status = 'queued'
+            (SELECT id, conversation_id, source FROM messages
+             WHERE due.may_send_cold AND unit_id = due.unit_id AND status = 'queued' AND priority < due.before
                 AND (expires_at IS NULL OR expires_at > now())
              ORDER BY priority, id LIMIT 1)
             UNION ALL
-            (SELECT id FROM messages
+            (SELECT id, conversation_id, source FROM messages
              WHERE NOT due.may_send_cold AND unit_id = due.unit_id AND status = 'queued' AND NOT is_cold
-                AND (expires_at IS NULL OR expires_at > now())
+                AND priority < due.before AND (expires_at IS NULL OR expires_at > now())
              ORDER BY priority, id LIMIT 1)
         ) AS message
+    ), addressed AS (
+        SELECT first.id, first.evolution_server_id, first.next_cold_at, first.campaign_at, contacts.id AS contact_id,
+            CASE WHEN first.source = 'campaign' THEN greatest(first.next_send_at, first.campaign_at)
+                ELSE first.next_send_at END AS starts_at,
+            coalesce(contacts.whatsapp_number, contacts.phone, contacts.lid || :lid_suffix, contacts.chat_jid)
+                AS number,
+            coalesce(first.source = 'campaign', false) AND contacts.opted_out_at IS NOT NULL AS is_suppressed
+        FROM first
+        JOIN conversations ON conversations.id = first.conversation_id
+        JOIN contacts ON contacts.id = conversations.contact_id
     ), taken AS (
-        UPDATE messages SET status = 'sending', sending_at = :at, relay_id = :owner_id,
+        UPDATE messages SET
+            status = CASE WHEN is_suppressed THEN 'cancelled' ELSE 'sending' END,
+            error_code = CASE WHEN is_suppressed THEN :opted_out ELSE messages.error_code END,
+            sending_at = CASE WHEN NOT is_suppressed THEN CAST(:at AS timestamptz) END,
+            relay_id = CASE WHEN NOT is_suppressed THEN CAST(:owner_id AS uuid) END,
             look_up_at = NULL, look_ups = 0,
-            is_id_kept = first.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
-        FROM first WHERE messages.id = first.id AND messages.status = 'queued'
-        RETURNING messages.*, first.evolution_server_id, first.next_send_at, first.next_cold_at
+            is_id_kept = addressed.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
+        FROM addressed WHERE messages.id = addressed.id AND messages.status = 'queued'
+        RETURNING messages.*, addressed.evolution_server_id, addressed.starts_at, addressed.next_cold_at,
+            addressed.campaign_at, addressed.contact_id, addressed.number
+    ), drawn AS (
+        SELECT taken.id, taken.unit_id, greatest(taken.starts_at, clock_timestamp()) AS starts_at, taken.campaign_at,
+            units.pace_min_s, random() * (units.pace_max_s - units.pace_min_s) AS spread_s
+        FROM taken JOIN units ON units.id = taken.unit_id
+        WHERE taken.status = 'sending' AND taken.source = 'campaign'
+    ), paced AS (
+        -- What a turn began late is made good by later gaps, drawn from the lower half of what the pace allows.
+        SELECT drawn.*, least(:most_behind_s,
+            lanes.campaign_behind_s
+                + coalesce(extract(epoch FROM drawn.starts_at - drawn.campaign_at), 0)) AS behind_s
+        FROM drawn JOIN lanes USING (unit_id)
+    ), timed AS (
+        UPDATE lanes SET message_id = paced.id,
+            campaign_at = paced.starts_at + (paced.pace_min_s + paced.spread_s
+                - least(paced.behind_s, paced.spread_s / 2)) * interval '1 second',
+            campaign_behind_s = paced.behind_s - least(paced.behind_s, paced.spread_s / 2)
+        FROM paced WHERE lanes.unit_id = paced.unit_id
     ), marked AS (
-        UPDATE lanes SET message_id = taken.id FROM taken WHERE lanes.unit_id = taken.unit_id
+        UPDATE lanes SET message_id = taken.id FROM taken
+        WHERE lanes.unit_id = taken.unit_id AND taken.status = 'sending' AND taken.source IS DISTINCT FROM 'campaign'
     )
-    SELECT taken.id, taken.tenant_id, taken.unit_id, taken.evolution_server_id AS server_id,
-        taken.conversation_id, conversations.contact_id, connections.instance_name,
-        coalesce(contacts.whatsapp_number, contacts.phone, contacts.lid || :lid_suffix, contacts.chat_jid) AS number,
-        taken.body AS text, taken.proposed_id AS message_id, taken.media_id, taken.is_cold,
-        extract(epoch FROM greatest(taken.next_send_at, CASE WHEN taken.is_cold THEN taken.next_cold_at END)
+    SELECT taken.status, taken.id, taken.tenant_id, taken.unit_id, taken.evolution_server_id AS server_id,
+        taken.conversation_id, taken.contact_id, connections.instance_name, taken.number,
+        taken.body AS text, taken.proposed_id AS message_id, taken.media_id, taken.is_cold, taken.is_test,
+        taken.sending_at,
+        extract(epoch FROM greatest(taken.starts_at, CASE WHEN taken.is_cold THEN taken.next_cold_at END)
             - clock_timestamp()) AS wait_s
     FROM taken
-    JOIN conversations ON conversations.id = taken.conversation_id
-    JOIN contacts ON contacts.id = conversations.contact_id
     JOIN unit_whatsapp_connections AS connections ON connections.unit_id = taken.unit_id
     """
 )
+# Until the time that something waits for, and not for a second more, or the gap between two turns would be that long.
 PUT_TO_REST = text(
     """
     UPDATE lanes SET
         has_work = EXISTS (SELECT FROM messages WHERE unit_id = lanes.unit_id AND status = 'queued'),
-        next_send_at = greatest(next_cold_at, now() + interval '1 second')
+        next_send_at = coalesce(
+            least(CASE WHEN next_cold_at > now() THEN next_cold_at END,
+                CASE WHEN campaign_at > now() THEN campaign_at END),
+            now() + interval '1 second')
     WHERE unit_id = ANY(CAST(:units AS uuid[]))
     """
 )
 SECONDS_TO_NEXT = text(
     """
-    SELECT extract(epoch FROM min(next_send_at) - clock_timestamp()) FROM lanes
-    WHERE evolution_server_id = ANY(CAST(:servers AS uuid[])) AND has_work AND is_open AND message_id IS NULL
+    SELECT extract(epoch FROM least(
+        min(next_send_at) FILTER (WHERE has_work), min(campaign_at) FILTER (WHERE NOT has_work)) - clock_timestamp())
+    FROM lanes
+    WHERE evolution_server_id = ANY(CAST(:servers AS uuid[])) AND is_open AND message_id IS NULL
+        AND (has_work OR campaign_at IS NOT NULL)
     """
 )
 LOCK_UNITS = text(
@@ -93,6 +135,13 @@ RECORD_SENT = text(
     RETURNING messages.id
     """
 )
+# No receipt ever comes for a test: it is delivered as soon as it is sent. One step after the other, as each is told.
+DELIVER_TESTS = text(
+    """
+    UPDATE messages SET status = 'delivered', accepted_at = sent_at, delivered_at = sent_at
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'sent'
+    """
+)
 RETURN_TO_QUEUE = text(
     """
     UPDATE messages SET status = 'queued', sending_at = NULL, relay_id = NULL, look_up_at = NULL
@@ -103,7 +152,9 @@ RETURN_TO_QUEUE = text(
 # A cold message puts off the next cold one by the lane's gap, counted from the moment its send began.
 RELEASE_LANES = text(
     """
-    UPDATE lanes SET message_id = NULL, away_count = freed.away_count, away_reason = freed.away_reason,
+    UPDATE lanes SET message_id = NULL,
+        away_count = coalesce(freed.away_count, lanes.away_count),
+        away_reason = CASE WHEN freed.away_count IS NULL THEN lanes.away_reason ELSE freed.away_reason END,
         held_until = freed.held_until, next_cold_at = freed.next_cold_at,
         has_work = EXISTS (SELECT FROM messages WHERE unit_id = freed.unit_id AND status = 'queued'),
         next_send_at = CASE

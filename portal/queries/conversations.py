@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, tuple_
 
 from portal.db import db
 from portal.models import Contact, Conversation, ConversationAlias, Message, MessageStatus, Unit
+from portal.queries import consent
 from portal.tenancy import TenantScope
 
 PAGE = 50
@@ -22,6 +23,11 @@ class ConversationRow:
     conversation: Conversation
     contact: Contact
     unit: Unit
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether a person should decide what was meant by a message. Whoever opted out since leaves no doubt."""
+        return self.conversation.doubted_at is not None and self.contact.opted_out_at is None
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,28 @@ class Position:
 
 
 def list_conversations(
-    scope: TenantScope, *, unit_id: UUID | None = None, before: Position | None = None, limit: int = PAGE
+    scope: TenantScope,
+    *,
+    unit_id: UUID | None = None,
+    is_doubted: bool = False,
+    is_unread: bool | None = None,
+    since: datetime | None = None,
+    before: Position | None = None,
+    limit: int = PAGE,
 ) -> list[ConversationRow]:
-    """The newest conversations, of one unit or of all that the scope sees."""
+    """The newest conversations, of one unit or of all that the scope sees; each condition given narrows the others.
+
+    `is_doubted` are those with a wish in doubt; `since` those with a message at that instant or after it.
+    """
     statement = _with_contact(scope).where(Conversation.last_message_at.is_not(None))
     if unit_id is not None:
         statement = statement.where(Conversation.unit_id == unit_id)
+    if is_doubted:
+        statement = statement.where(consent.is_doubted())
+    if is_unread is not None:
+        statement = statement.where(Conversation.unread > 0 if is_unread else Conversation.unread == 0)
+    if since is not None:
+        statement = statement.where(Conversation.last_message_at >= since)
     if before is not None:
         statement = statement.where(tuple_(Conversation.last_message_at, Conversation.id) < (before.at, before.id))
     newest_first = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
@@ -103,6 +125,21 @@ def list_messages_since(
 def get_message(scope: TenantScope, message_id: UUID) -> Message:
     """The message as it is now. Raises NotFound."""
     return scope.get(Message, message_id)
+
+
+def find_sent(scope: TenantScope, unit_id: UUID, *, phone: str, client_message_id: str) -> Message | None:
+    """What the unit was asked to send to that canonical number under that id, whoever holds the unit meanwhile."""
+    of_conversation = (Conversation.tenant_id == Message.tenant_id) & (Conversation.id == Message.conversation_id)
+    person = func.coalesce(Contact.merged_into_id, Contact.id)
+    of_contact = (Contact.tenant_id == Conversation.tenant_id) & (person == Conversation.contact_id)
+    statement = (
+        scope.select(Message)
+        .join(Conversation, of_conversation)
+        .join(Contact, of_contact)
+        .where(Contact.phone == phone, Conversation.unit_id == unit_id, Message.client_message_id == client_message_id)
+    )
+    message: Message | None = db.session.scalar(statement)
+    return message
 
 
 def find_contact_number(scope: TenantScope, conversation_id: UUID) -> str | None:

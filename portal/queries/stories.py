@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from portal.db import db
-from portal.models import Contact, Conversation, Message, MessageStatus, Unit, User
-from portal.queries import sending, undelivered
+from portal.models import Campaign, Contact, Conversation, Message, MessageStatus, Unit, User
+from portal.queries import campaign_lines, sending, undelivered
 from portal.queries.sending import Hold
 from portal.queries.undelivered import Bucket, bucket_of
 from portal.tenancy import TenantScope
@@ -31,6 +31,7 @@ class Story:
     first: Message | None
     second: Message | None
     waiting: Waiting | None
+    campaign: Campaign | None
 
 
 def get_story(scope: TenantScope, message_id: UUID) -> Story:
@@ -47,6 +48,7 @@ def get_story(scope: TenantScope, message_id: UUID) -> Story:
         first=scope.get(Message, message.resend_of_id) if message.resend_of_id else None,
         second=undelivered.find_resends(scope, [message]).get(message.id),
         waiting=_waiting(scope, message),
+        campaign=campaign_lines.find_campaign(scope, message),
     )
 
 

@@ -1,4 +1,4 @@
-"""What stands around the messages of a thread: what they quote, who reacted, who voted, and what was fetched late."""
+"""What stands around the messages of a thread: what they quote, who reacted, what was fetched late, which campaign."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import func, or_
 
-from portal.db import db
-from portal.models import Message, MessageKind, Repair
+from portal.db import among, db
+from portal.models import Campaign, CampaignRecipient, Message, MessageKind, MessageSource, Repair
 from portal.tenancy import TenantScope
 
 # Beyond these nobody reads: a poll of a large group may have more votes.
@@ -26,18 +26,27 @@ class Gap:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`referred`: WhatsApp's id -> a message that others refer to; `referring`: reactions and votes, oldest first."""
+    """`referred`: WhatsApp's id -> a message that others refer to; `referring`: reactions and votes, oldest first.
+
+    `campaigns`: message id -> the campaign that it is a part of.
+    """
 
     referred: dict[str, Message]
     referring: list[Message]
     gaps: dict[UUID, Gap]
+    campaigns: dict[UUID, Campaign]
 
 
 def find_surroundings(scope: TenantScope, messages: Sequence[Message]) -> Surroundings:
     """What belongs to these messages of one conversation, in as many statements whatever their number."""
     if not messages:
-        return Surroundings({}, [], {})
-    return Surroundings(_referred(scope, messages), _referring(scope, messages), _gaps(scope, messages))
+        return Surroundings({}, [], {}, {})
+    return Surroundings(
+        referred=_referred(scope, messages),
+        referring=_referring(scope, messages),
+        gaps=_gaps(scope, messages),
+        campaigns=_campaigns(scope, messages),
+    )
 
 
 def _referred(scope: TenantScope, messages: Sequence[Message]) -> dict[str, Message]:
@@ -82,3 +91,19 @@ def _gaps(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Gap]:
         .group_by(Message.repair_id, Repair.began_at, Repair.ended_at)
     )
     return {row[0]: Gap(*row[1:]) for row in db.session.execute(counted)}
+
+
+def _campaigns(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Campaign]:
+    """Of the newest message to each recipient; one that was tried again since is nobody's any more."""
+    ids = [message.id for message in messages if message.source == MessageSource.CAMPAIGN]
+    if not ids:
+        return {}
+    named = (
+        scope.select(Campaign, CampaignRecipient.message_id, Campaign)
+        .join(
+            CampaignRecipient,
+            (CampaignRecipient.tenant_id == Campaign.tenant_id) & (CampaignRecipient.campaign_id == Campaign.id),
+        )
+        .where(among(CampaignRecipient.message_id, ids))
+    )
+    return {row[0]: row[1] for row in db.session.execute(named)}

@@ -36,8 +36,8 @@ def list_units(scope: TenantScope, *, slug: str | None = None) -> list[UnitRow]:
         statement = statement.where(Unit.slug == slug)
     rows = db.session.execute(statement).all()
     queued = _count_by_unit(scope, Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING)))
-    sent = _count_by_unit(scope, Message.sent_at >= _midnight())
-    is_failed = Message.status == MessageStatus.FAILED
+    sent = _count_by_unit(scope, ~Message.is_test & (Message.sent_at >= _midnight()))
+    is_failed = ~Message.is_test & (Message.status == MessageStatus.FAILED)
     failed = _count_by_unit(scope, is_failed & (Message.failed_at >= _midnight()))
     return [
         UnitRow(unit, connection, queued.get(unit.id, 0), sent.get(unit.id, 0), failed.get(unit.id, 0))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -13,14 +13,15 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid, NotFound
-from portal.models import ApiToken, Tenant, TokenKind, Unit, User, UserUnit
-from portal.permissions import Role
+from portal.models import ApiToken, ApiTokenUnit, Tenant, TokenKind, Unit, User, UserUnit
+from portal.permissions import Permission, Role, permissions_of
 from portal.secrets import fingerprint, new_secret
 from portal.services.units import checked_name, checked_slug
-from portal.tenancy import TenantScope, across_tenants
+from portal.tenancy import TenantScope, TokenUse, across_tenants, may
 
 ACCESS_FOR = timedelta(hours=1)
 REFRESH_FOR = timedelta(days=30)
+USE_NOTED_EVERY = timedelta(minutes=1)
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
 # Checked when the address is unknown, so that the answer takes as long as for a known one.
@@ -29,15 +30,19 @@ _NOBODYS_HASH = generate_password_hash("nobody")
 
 @dataclass(frozen=True)
 class Account:
-    """A signed-in person, detached from the database."""
+    """A signed-in person, or a company's API token, which is nobody: it has no id. Detached from the database."""
 
-    id: UUID
+    id: UUID | None
     email: str
     role: Role
     tenant_id: UUID | None
     tenant_slug: str | None
     unit_ids: frozenset[UUID] | None
     locale: str | None
+    token: TokenUse | None = None
+
+    def allows(self, permission: Permission) -> bool:
+        return may(self.role, self.token, permission)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Tokens:
 def sign_in(email: str, password: str) -> Account | None:
     """The account, or None: nobody learns whether the address or the password was wrong."""
     with across_tenants("the address decides the tenant"):
-        user = db.session.scalar(select(User).where(User.email == _typed(email), User.disabled_at.is_(None)))
+        user = db.session.scalar(select(User).where(User.email == as_typed(email), User.disabled_at.is_(None)))
         is_right = check_password_hash(user.password_hash if user else _NOBODYS_HASH, password[:LONGEST_PASSWORD])
         return _account(user) if user and is_right else None
 
@@ -64,7 +69,7 @@ def find_account(user_id: UUID) -> Account | None:
 def scope_for(account: Account, tenant_slug: str, *, address: str | None = None) -> TenantScope:
     """What the account may see of that tenant. Raises NotFound for a stranger, just as for no such tenant."""
     with across_tenants("the address names the tenant"):
-        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == _typed(tenant_slug)))
+        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == as_typed(tenant_slug)))
     return _scope(account, tenant_id, address)
 
 
@@ -80,6 +85,11 @@ def own_scope(account: Account, *, address: str | None = None) -> TenantScope:
     return _scope(account, account.tenant_id, address)
 
 
+def as_typed(text: str) -> str:
+    """What somebody typed as an address or a short name; PostgreSQL's text refuses NUL."""
+    return text.replace("\x00", "").strip().lower()
+
+
 def list_tenants() -> list[Tenant]:
     with across_tenants("the operator's list of tenants"):
         return list(db.session.scalars(select(Tenant).order_by(Tenant.name)))
@@ -88,7 +98,7 @@ def list_tenants() -> list[Tenant]:
 def system_scope(tenant_slug: str) -> TenantScope:
     """A scope for an operator's command. Raises NotFound."""
     with across_tenants("a command names the tenant"):
-        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == _typed(tenant_slug)))
+        tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == as_typed(tenant_slug)))
     if tenant_id is None:
         raise NotFound(_("There is no tenant %(slug)s.", slug=tenant_slug))
     return TenantScope(tenant_id)
@@ -150,10 +160,15 @@ def issue_tokens(account: Account, *, family_id: UUID | None = None) -> Tokens:
     return tokens
 
 
-def account_of_token(access_token: str) -> Account | None:
+def account_of_token(secret: str) -> Account | None:
+    """Whoever may call with this bearer token: a person who signed in, or the token itself for its company."""
     with across_tenants("a token finds its tenant"):
-        token = _find_token(access_token, TokenKind.ACCESS)
-        user = db.session.get(User, token.user_id) if token else None
+        token = _find_token(secret, TokenKind.ACCESS, TokenKind.LIVE, TokenKind.TEST)
+        if token is None:
+            return None
+        if token.kind != TokenKind.ACCESS:
+            return _token_account(token)
+        user = db.session.get(User, token.user_id)
         return _account(user) if user and user.disabled_at is None else None
 
 
@@ -168,14 +183,9 @@ def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
             family = update(ApiToken).where(ApiToken.family_id == token.family_id)
             db.session.execute(family.values(revoked_at=func.now()))
             return None
-        user_id, family_id = token.user_id, token.family_id
-    account = find_account(user_id)
-    return (account, issue_tokens(account, family_id=family_id)) if account else None
-
-
-def _typed(text: str) -> str:
-    """What somebody typed as an address or a short name; PostgreSQL's text refuses NUL."""
-    return text.replace("\x00", "").strip().lower()
+        # Within the transaction: whoever uses it at the same moment waits for its end, and ends these tokens too.
+        account = find_account(token.user_id) if token.user_id else None
+        return (account, issue_tokens(account, family_id=token.family_id)) if account else None
 
 
 def _account(user: User) -> Account:
@@ -193,12 +203,40 @@ def _account(user: User) -> Account:
     )
 
 
+def _token_account(token: ApiToken) -> Account:
+    _note_use(token)
+    slug = db.session.scalar(select(Tenant.slug).where(Tenant.id == token.tenant_id))
+    units = db.session.scalars(select(ApiTokenUnit.unit_id).where(ApiTokenUnit.token_id == token.id))
+    return Account(
+        id=None,
+        email="",
+        role=Role.TENANT_ADMIN,
+        tenant_id=token.tenant_id,
+        tenant_slug=slug,
+        unit_ids=frozenset(units) or None,
+        locale=None,
+        token=TokenUse(token.id, permissions_of(token.scopes or ()), is_test=token.kind == TokenKind.TEST),
+    )
+
+
+def _note_use(token: ApiToken) -> None:
+    """When it was used last, to the minute: not every call has to write."""
+    if token.used_at is None or now() - token.used_at > USE_NOTED_EVERY:
+        with atomic():
+            db.session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=now()))
+
+
 def _scope(account: Account, tenant_id: UUID | None, address: str | None) -> TenantScope:
     is_member = account.tenant_id == tenant_id or account.role is Role.SUPER_ADMIN
     if tenant_id is None or not is_member:
         raise NotFound("no such tenant")
     return TenantScope(
-        tenant_id=tenant_id, user_id=account.id, role=account.role, unit_ids=account.unit_ids, address=address
+        tenant_id=tenant_id,
+        user_id=account.id,
+        role=account.role,
+        unit_ids=account.unit_ids,
+        address=address,
+        token=account.token,
     )
 
 
@@ -230,12 +268,12 @@ def _unit_id(tenant_id: UUID | None, slug: str) -> UUID:
     return unit_id
 
 
-def _find_token(secret: str, kind: TokenKind) -> ApiToken | None:
+def _find_token(secret: str, *kinds: TokenKind) -> ApiToken | None:
     return db.session.scalar(
         select(ApiToken).where(
             ApiToken.token_hash == fingerprint(secret),
-            ApiToken.kind == kind,
-            ApiToken.expires_at > now(),
+            ApiToken.kind.in_(kinds),
+            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now()),
             ApiToken.revoked_at.is_(None),
         )
     )

@@ -16,6 +16,7 @@ class Actor:
 
     user_id: UUID | None
     address: str | None = None
+    api_token_id: UUID | None = None
 
 
 def record(
@@ -27,7 +28,8 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """Note the change in the transaction that makes it. `subject` is (kind of row, its id)."""
-    _add(scope.tenant_id, Actor(scope.user_id, scope.address), action, subject, before, after)
+    by = Actor(scope.user_id, scope.address, scope.token.id if scope.token else None)
+    _add(scope.tenant_id, by, action, subject, before, after)
 
 
 def record_for_operator(
@@ -54,6 +56,7 @@ def _add(
         AuditEvent(
             tenant_id=tenant_id,
             user_id=by.user_id,
+            api_token_id=by.api_token_id,
             action=action,
             subject_type=subject[0],
             subject_id=subject[1],

@@ -1,96 +1,165 @@
-"""Contacts: two that turn out to be one person become one."""
+"""What people note about one contact: a name, attributes, tags; and contacts that they add by hand."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
-from sqlalchemy import exists
-from sqlalchemy.orm import aliased
+from flask_babel import gettext as _
+from sqlalchemy import func
 
-from portal.db import db
-from portal.models import Contact, Conversation, ConversationAlias, Message
+from portal.clock import now
+from portal.db import atomic, db
+from portal.errors import Invalid
+from portal.models import Contact, ContactTag, Tag, Unit
+from portal.services import audit, conversations, delivery
+from portal.services.consent import lock_contact
 from portal.tenancy import TenantScope
 
-log = structlog.get_logger(__name__)
+LONGEST_NAME = 120
+LONGEST_TAG = 60
+LONGEST_KEY = 60
+LONGEST_VALUE = 500
+MOST_ATTRIBUTES = 50
+MOST_TAGS_AT_ONCE = 20
 
 
-def merge(scope: TenantScope, kept: Contact, other: Contact) -> Contact:
-    """Make one contact of two, with the conversations of both; returns the one that stays.
+@dataclass(frozen=True)
+class Added:
+    """The contact of a number, and whether it was made just now."""
 
-    Who writes to one of these conversations meanwhile waits, and finds it gone: a worker then tries again.
+    contact_id: UUID
+    is_new: bool
+
+
+def add_contact(
+    scope: TenantScope, *, phone: str, name: str, tags: Sequence[str] = (), unit_id: UUID | None = None
+) -> Added:
+    """Add a person by their number; whoever is there already is left as they are.
+
+    Who is limited to units names one of them: there a conversation is opened, in which nothing is written yet.
+    Raises Invalid for `phone`, `name`, `tags` and `unit`, NotFound for a unit that is none.
     """
-    locked = scope.select(Contact).where(Contact.id.in_((kept.id, other.id))).order_by(Contact.id).with_for_update()
-    db.session.scalars(locked).all()
-    for conversation in _conversations_of(scope, other.id):
-        _move(scope, conversation, kept.id)
-    phone, lid = kept.phone or other.phone, kept.lid or other.lid
-    whatsapp_number = kept.whatsapp_number or other.whatsapp_number
-    name, named_at = _newer_name(kept, other)
-    db.session.delete(other)
-    # Its addresses are unique: it has to be gone before the other one bears them.
-    db.session.flush()
-    kept.phone, kept.lid, kept.whatsapp_number = phone, lid, whatsapp_number
-    kept.name, kept.named_at = name, named_at
-    db.session.flush()
-    log.info("contacts merged", kept_id=str(kept.id), other_id=str(other.id))
-    return kept
-
-
-def _newer_name(kept: Contact, other: Contact) -> tuple[str | None, datetime | None]:
-    named = [contact for contact in (kept, other) if contact.name]
-    by_hand = next((contact for contact in named if contact.named_at is None), None)
-    newest = by_hand or max(named, key=lambda contact: (contact.named_at, contact.name), default=kept)
-    return newest.name, newest.named_at
-
-
-def _conversations_of(scope: TenantScope, contact_id: UUID) -> list[Conversation]:
-    found = scope.select(Conversation).where(Conversation.contact_id == contact_id).order_by(Conversation.id)
-    return list(db.session.scalars(found.with_for_update().execution_options(populate_existing=True)))
-
-
-def _move(scope: TenantScope, conversation: Conversation, contact_id: UUID) -> None:
-    """Give the conversation to the other contact, or its messages to the one that contact has at the same unit."""
-    found = scope.select(Conversation).where(
-        Conversation.contact_id == contact_id, Conversation.unit_id == conversation.unit_id
+    number, name, tags = (
+        conversations.checked_phone(phone),
+        _checked_name(name),
+        [checked_tag_name(tag, "tags") for tag in tags],
     )
-    kept: Conversation | None = db.session.scalar(found.with_for_update().execution_options(populate_existing=True))
-    if kept is None:
-        conversation.contact_id = contact_id
-        db.session.flush()
-        return
-    _move_messages(scope, conversation.id, kept.id)
-    _lead_on(scope, conversation, kept.id)
-    _add_up(kept, conversation)
-    db.session.delete(conversation)
-    db.session.flush()
+    if len(tags) > MOST_TAGS_AT_ONCE:
+        raise Invalid({"tags": _("At most %(most)s tags at once.", most=MOST_TAGS_AT_ONCE)})
+    if scope.unit_ids is not None and unit_id not in scope.unit_ids:
+        raise Invalid({"unit": _("Choose one of your units.")})
+    with atomic():
+        if unit_id is not None:
+            # Whoever merges contacts holds all units: no conversation is opened for one who is a part of another.
+            delivery.lock_unit(scope, scope.get(Unit, unit_id).id)
+        is_new = db.session.scalar(scope.select(Contact, Contact.id).where(Contact.phone == number)) is None
+        contact_id = conversations.find_or_add_contact(scope, phone=number, name=name or None)
+        if unit_id is not None:
+            conversations.find_or_open_conversation(scope, unit_id, contact_id)
+        if is_new:
+            scope.get(Contact, contact_id).edited_at = now()
+            for tag in tags:
+                _bear(scope, contact_id, find_or_add_tag(scope, tag))
+            audit.record(scope, "contact.added", ("contact", contact_id))
+    return Added(contact_id, is_new)
 
 
-def _move_messages(scope: TenantScope, from_id: UUID, to_id: UUID) -> None:
-    there = aliased(Message)
-    is_taken = exists().where(there.conversation_id == to_id, there.client_message_id == Message.client_message_id)
-    mine = scope.update(Message).where(Message.conversation_id == from_id)
-    # An id that a client gave is unique in its conversation: in a joined one the first keeps it.
-    db.session.execute(
-        mine.where(Message.client_message_id.is_not(None), is_taken)
-        .values(client_message_id=None)
-        .execution_options(synchronize_session=False)
-    )
-    db.session.execute(mine.values(conversation_id=to_id).execution_options(synchronize_session=False))
+def edit_contact(scope: TenantScope, contact_id: UUID, *, name: str, attributes: Sequence[tuple[str, str]]) -> UUID:
+    """Give the contact this name and exactly these attributes, but for those without a value; the contact's id.
+
+    A name given by hand stays, whatever WhatsApp tells. Raises Invalid for `name` and `attributes`.
+    """
+    with atomic():
+        contact = lock_contact(scope, contact_id)
+        # An import may have brought more than a person may write down.
+        most = max(MOST_ATTRIBUTES, len(contact.attributes))
+        name, checked, changed = _checked_name(name), check_attributes(attributes, most=most), []
+        if name != (contact.name or ""):
+            contact.name, contact.named_at = name or None, None
+            changed.append("name")
+        if checked != contact.attributes:
+            contact.attributes = checked
+            changed.append("attributes")
+        if changed:
+            contact.edited_at = now()
+            audit.record(scope, "contact.edited", ("contact", contact.id), after={"changed": changed})
+    return contact.id
 
 
-def _lead_on(scope: TenantScope, conversation: Conversation, to_id: UUID) -> None:
-    """Somebody may have it open, and be writing."""
-    earlier = scope.update(ConversationAlias).where(ConversationAlias.conversation_id == conversation.id)
-    db.session.execute(earlier.values(conversation_id=to_id).execution_options(synchronize_session=False))
-    scope.add(ConversationAlias(id=conversation.id, unit_id=conversation.unit_id, conversation_id=to_id))
-    db.session.flush()
+def add_tag(scope: TenantScope, contact_id: UUID, *, name: str) -> UUID:
+    """Let the contact bear this tag, which is made where it is new; the contact's id. Raises Invalid for `tag`."""
+    with atomic():
+        contact = lock_contact(scope, contact_id)
+        tag_id = find_or_add_tag(scope, checked_tag_name(name))
+        _bear(scope, contact.id, tag_id)
+        contact.edited_at = now()
+        audit.record(scope, "contact.tagged", ("contact", contact.id), after={"tag_id": str(tag_id)})
+    return contact.id
 
 
-def _add_up(kept: Conversation, other: Conversation) -> None:
-    kept.unread += other.unread
-    kept.status = "open" if "open" in (kept.status, other.status) else kept.status
-    if other.last_inbound_at and (kept.last_inbound_at is None or other.last_inbound_at > kept.last_inbound_at):
-        kept.last_inbound_at = other.last_inbound_at
-    if other.last_message_at and (kept.last_message_at is None or other.last_message_at > kept.last_message_at):
-        for name in ("last_message_at", "last_message_preview", "last_message_direction", "last_message_kind"):
-            setattr(kept, name, getattr(other, name))
+def remove_tag(scope: TenantScope, contact_id: UUID, tag_id: UUID) -> UUID:
+    """Let the contact bear the tag no more; the contact's id. Raises NotFound for a tag that is none."""
+    with atomic():
+        contact, tag = lock_contact(scope, contact_id), scope.get(Tag, tag_id)
+        borne = scope.delete(ContactTag).where(ContactTag.contact_id == contact.id, ContactTag.tag_id == tag.id)
+        db.session.execute(borne.execution_options(synchronize_session=False))
+        contact.edited_at = now()
+        audit.record(scope, "contact.untagged", ("contact", contact.id), after={"tag_id": str(tag.id)})
+    return contact.id
+
+
+def find_or_add_tag(scope: TenantScope, name: str) -> UUID:
+    """The id of the one tag of that name, in capitals or not."""
+    db.session.execute(scope.insert(Tag, [{"name": name}]).on_conflict_do_nothing())
+    tag_id: UUID = db.session.scalars(scope.select(Tag, Tag.id).where(func.lower(Tag.name) == func.lower(name))).one()
+    return tag_id
+
+
+def check_attributes(attributes: Sequence[tuple[str, str]], *, most: int = MOST_ATTRIBUTES) -> dict[str, str]:
+    """The attributes as they are kept: trimmed, without those that are empty. Raises Invalid for `attributes`."""
+    given = [(_clean(key), value) for key, raw in attributes if (value := _clean(raw))]
+    if len(given) > most:
+        raise Invalid({"attributes": _("At most %(most)s fields.", most=most)})
+    checked: dict[str, str] = {}
+    for key, value in given:
+        problem = _problem(key, value, checked)
+        if problem:
+            raise Invalid({"attributes": problem})
+        checked[key] = value
+    return checked
+
+
+def _problem(key: str, value: str, before: dict[str, str]) -> str:
+    """A sentence about this one, or nothing."""
+    if not key:
+        return str(_("Give the field with “%(value)s” a name.", value=value[:LONGEST_KEY]))
+    if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
+        limits = {"name": key[:LONGEST_KEY], "key": LONGEST_KEY, "value": LONGEST_VALUE}
+        return str(_("“%(name)s”: at most %(key)s characters for the name and %(value)s for the value.", **limits))
+    if key.casefold() in {other.casefold() for other in before}:
+        return str(_("There are two fields “%(name)s”.", name=key))
+    return ""
+
+
+def _bear(scope: TenantScope, contact_id: UUID, tag_id: UUID) -> None:
+    row = {"contact_id": contact_id, "tag_id": tag_id}
+    db.session.execute(scope.insert(ContactTag, [row]).on_conflict_do_nothing())
+
+
+def checked_tag_name(name: str, field: str = "tag") -> str:
+    """Raises Invalid for that field."""
+    name = " ".join(_clean(name).split())
+    if not 1 <= len(name) <= LONGEST_TAG:
+        raise Invalid({field: _("A tag has 1 to %(longest)s characters.", longest=LONGEST_TAG)})
+    return name
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(_clean(name).split())
+    if len(name) > LONGEST_NAME:
+        raise Invalid({"name": _("The name is too long: at most %(longest)s characters.", longest=LONGEST_NAME)})
+    return name
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "").strip()

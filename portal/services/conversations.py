@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
+from sqlalchemy import func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
@@ -24,8 +25,8 @@ from portal.models import (
     MessageStatus,
     Unit,
 )
-from portal.queries.conversations import find_current
-from portal.services import delivery, drafts, lanes, media
+from portal.queries.conversations import find_current, find_sent
+from portal.services import delivery, drafts, lanes, media, suppression
 from portal.services.drafts import Draft
 from portal.services.media import Upload
 from portal.tenancy import TenantScope
@@ -55,7 +56,7 @@ def reply(
 
     The same `client_message_id` in one conversation returns the first message, and stores no second file.
     Raises Invalid for an empty or endless text and for a file that is not sent, Conflict when the unit never had a
-    number.
+    number, and when the first message was only a test and this one is not, or the other way round.
     """
     draft, client_message_id = drafts.check(text, upload), _checked_client_message_id(client_message_id)
     with atomic():
@@ -76,18 +77,47 @@ def send_to_phone(
     upload: Upload | None = None,
     client_message_id: str | None = None,
     source: MessageSource = MessageSource.PERSON,
+    is_test: bool = False,
 ) -> Queued:
-    """Queue a message to a number, opening its conversation when there is none. Repeats and refuses as `reply` does."""
-    number, draft = _checked_phone(phone), drafts.check(text, upload)
+    """Queue a message to a number, opening its conversation when there is none. Repeats and refuses as `reply` does.
+
+    `is_test`: it reaches nobody, whoever sends it; what a test token sends never does.
+    """
+    number, draft = checked_phone(phone), drafts.check(text, upload)
     client_message_id = _checked_client_message_id(client_message_id)
     with atomic():
         unit = scope.get(Unit, unit_id)
+        if client_message_id is not None:
+            # Whoever asks again and again waits for nobody, and holds up nobody.
+            first = find_sent(scope, unit.id, phone=number, client_message_id=client_message_id)
+            if first is not None:
+                return _repeat_of(scope, first, is_test=is_test or scope.is_test)
         # The inbox relay holds it while it writes the same conversation and lane, in another order.
         delivery.lock_unit(scope, unit.id)
         contact_id = find_or_add_contact(scope, phone=number)
         conversation_id = find_or_open_conversation(scope, unit.id, contact_id)
         conversation = scope.get(Conversation, conversation_id)
-        return _queue_message(scope, conversation, draft, source=source, client_message_id=client_message_id)
+        return _queue_message(
+            scope, conversation, draft, source=source, client_message_id=client_message_id, is_test=is_test
+        )
+
+
+def queue_automatic(scope: TenantScope, conversation: Conversation, *, text: str, client_message_id: str) -> bool:
+    """Queue an answer of the portal's own, once for each `client_message_id`. The unit must be locked.
+
+    False when it was queued before, or when the unit never had a number to send it from.
+    """
+    try:
+        queued = _queue_message(
+            scope,
+            conversation,
+            drafts.check(text, None),
+            source=MessageSource.AUTOMATIC,
+            client_message_id=client_message_id,
+        )
+    except Conflict:
+        return False
+    return not queued.is_repeat
 
 
 def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
@@ -104,10 +134,13 @@ def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
 
 
 def find_or_add_contact(scope: TenantScope, *, phone: str, name: str | None = None) -> UUID:
-    """The id of the one contact with that canonical number."""
+    """The id of the one contact with that canonical number, or of the one whom a person merged it into."""
     row = {"id": uuid7(), "phone": phone, "name": name}
-    db.session.execute(scope.insert(Contact, [row]).on_conflict_do_nothing())
-    contact_id: UUID = db.session.scalars(scope.select(Contact, Contact.id).where(Contact.phone == phone)).one()
+    inserted = db.session.scalar(scope.insert(Contact, [row]).on_conflict_do_nothing().returning(Contact.id))
+    if inserted is not None:
+        suppression.remember(scope, [scope.get(Contact, inserted)])
+    person = func.coalesce(Contact.merged_into_id, Contact.id)
+    contact_id: UUID = db.session.scalars(scope.select(Contact, person).where(Contact.phone == phone)).one()
     return contact_id
 
 
@@ -184,8 +217,10 @@ def _queue_message(
     *,
     source: MessageSource,
     client_message_id: str | None,
+    is_test: bool = False,
 ) -> Queued:
     is_held, written_at = _is_held(scope, conversation.unit_id), now()
+    is_test = is_test or scope.is_test
     row = {
         "id": uuid7(),
         "unit_id": conversation.unit_id,
@@ -199,12 +234,14 @@ def _queue_message(
         "occurred_at": written_at,
         "proposed_id": new_message_id(),
         "client_message_id": client_message_id,
-        "is_cold": conversation.last_inbound_at is None,
+        "is_test": is_test,
+        # A test uses up none of the new chats that WhatsApp lets a number begin.
+        "is_cold": conversation.last_inbound_at is None and not is_test,
         "expires_at": written_at + timedelta(hours=scope.get(Unit, conversation.unit_id).message_lifetime_h),
     }
     inserted = db.session.scalar(scope.insert(Message, [row]).on_conflict_do_nothing().returning(Message.id))
     if inserted is None:
-        return Queued(_first_message(scope, conversation.id, client_message_id), is_repeat=True, is_held=is_held)
+        return _repeat_of(scope, _first_message(scope, conversation.id, client_message_id), is_test=is_test)
     message = scope.get(Message, inserted)
     if draft.file is not None:
         # After the message: a repeated call has ended above, and leaves no second file.
@@ -232,6 +269,11 @@ def _is_held(scope: TenantScope, unit_id: UUID) -> bool:
     return not is_open
 
 
+def _repeat_of(scope: TenantScope, first: Message, *, is_test: bool) -> Queued:
+    _check_same_kind(first, is_test=is_test)
+    return Queued(first, is_repeat=True, is_held=_is_held(scope, first.unit_id))
+
+
 def _first_message(scope: TenantScope, conversation_id: UUID, client_message_id: str | None) -> Message:
     statement = scope.select(Message).where(
         Message.conversation_id == conversation_id, Message.client_message_id == client_message_id
@@ -240,7 +282,17 @@ def _first_message(scope: TenantScope, conversation_id: UUID, client_message_id:
     return message
 
 
-def _checked_phone(text: str) -> str:
+def _check_same_kind(first: Message, *, is_test: bool) -> None:
+    """Raises Conflict: whoever sends for real must not take an earlier test for it."""
+    if first.is_test != is_test:
+        sentence = _("This clientMessageId belongs to a test message to this person. Use another one.")
+        if not first.is_test:
+            sentence = _("This clientMessageId belongs to a real message to this person. Use another one.")
+        raise Conflict(sentence, code="client_message_id_used")
+
+
+def checked_phone(text: str) -> str:
+    """The canonical number. Raises Invalid for `phone`."""
     try:
         return phones.canonical(text)
     except phones.NotAPhone as e:

@@ -1,5 +1,6 @@
 """What opens, wakes and limits a unit's lane. The outbox claims from it (portal/outbox/lanes.py)."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from sqlalchemy import func
 
 from portal import queue
 from portal.clock import now
-from portal.db import db, on_commit
+from portal.db import among, db, on_commit
 from portal.models import ColdReason, Connection, Lane
 from portal.tenancy import TenantScope
 
@@ -32,6 +33,25 @@ def wake(scope: TenantScope, unit_id: UUID) -> None:
         )
     )
     on_commit(queue.wake_outbox)
+
+
+def hold(scope: TenantScope, unit_ids: Collection[UUID]) -> None:
+    """Hold these lanes until the transaction ends: a claim holds the lane while it takes one of its messages."""
+    lanes = scope.select(Lane, Lane.unit_id).where(among(Lane.unit_id, unit_ids)).order_by(Lane.unit_id)
+    db.session.scalars(lanes.with_for_update()).all()
+
+
+def expect_campaign(scope: TenantScope, unit_id: UUID) -> None:
+    """A campaign begins at the unit: its lane is due as soon as the gap after the last message is over."""
+    this = scope.update(Lane).where(Lane.unit_id == unit_id, Lane.campaign_at.is_(None))
+    due = this.values(campaign_at=func.now(), campaign_behind_s=0)
+    db.session.execute(due.execution_options(synchronize_session=False))
+
+
+def end_gap(scope: TenantScope, unit_id: UUID) -> None:
+    """The last campaign message did not leave after all: the next one, which may be the same, waits for no gap."""
+    this = scope.update(Lane).where(Lane.unit_id == unit_id, Lane.campaign_at > func.now())
+    db.session.execute(this.values(campaign_at=func.now()).execution_options(synchronize_session=False))
 
 
 def set_open(connection: Connection, is_open: bool) -> None:

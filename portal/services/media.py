@@ -89,6 +89,19 @@ def store(scope: TenantScope, file: CheckedFile) -> UUID:
     return media_id
 
 
+def store_unless_same(
+    scope: TenantScope, file: CheckedFile | None, *, before: Media | None, keeps_before: bool
+) -> UUID | None:
+    """The id of the file to carry from now on: the one of before, also when the same is given again, the new, or none.
+
+    Without a new one that of before stays if `keeps_before`.
+    """
+    is_same = file is not None and before is not None and file.sha256 == before.sha256
+    if before is not None and (is_same or (keeps_before and file is None)):
+        return before.id
+    return None if file is None else store(scope, file)
+
+
 def remote_row(
     kind: MessageKind,
     *,

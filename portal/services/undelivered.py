@@ -15,7 +15,7 @@ from portal.db import atomic, db
 from portal.errors import Invalid
 from portal.models import Conversation, Direction, Message, MessageSource, MessageStatus, Unit
 from portal.queries.undelivered import Bucket, bucket_of
-from portal.services import audit, conversations, delivery, lanes
+from portal.services import audit, conversations, delivery, lanes, ledgers
 from portal.tenancy import TenantScope
 
 MOST_AT_ONCE = 1000
@@ -81,7 +81,7 @@ def _lock(scope: TenantScope, message_ids: Sequence[UUID]) -> list[_Case]:
     of_unit = (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id) & Unit.archived_at.is_(None)
     conversation = (Conversation.tenant_id == Message.tenant_id) & (Conversation.id == Message.conversation_id)
     statement = (
-        scope.select(Message, Message, Unit, Conversation.last_inbound_at.is_(None))
+        scope.select(Message, Message, Unit, Conversation.last_inbound_at.is_(None) & ~Message.is_test)
         .join(Unit, of_unit)
         .join(Conversation, conversation)
         .where(Message.id.in_(message_ids))
@@ -99,10 +99,11 @@ def _offered(case: _Case) -> tuple[Decision, ...]:
 
 def _try_again(scope: TenantScope, cases: list[_Case], at: datetime) -> None:
     """Back to the queue. What Evolution had taken before is written anew: receipts may still come for the first."""
-    for case in cases:
-        if case.message.external_id is None:
-            _put_back(case, at)
+    put_back = [case for case in cases if case.message.external_id is None]
+    for case in put_back:
+        _put_back(case, at)
     _wake(scope, cases)
+    ledgers.reopen(scope, [case.message.id for case in put_back])
     _send_again(scope, [case for case in cases if case.message.external_id is not None], at)
 
 
@@ -120,7 +121,8 @@ def _send_again(scope: TenantScope, cases: list[_Case], at: datetime) -> None:
     """A second message in the place of each first, which keeps what is known of it."""
     if not cases:
         return
-    db.session.execute(scope.insert(Message, [_copy(scope, case, at) for case in cases]))
+    copies = [_copy(scope, case, at) for case in cases]
+    db.session.execute(scope.insert(Message, copies))
     for case in {case.message.conversation_id: case for case in cases}.values():
         message = case.message
         conversations.note_last_message(
@@ -133,6 +135,8 @@ def _send_again(scope: TenantScope, cases: list[_Case], at: datetime) -> None:
         )
     _set_aside(scope, cases, at)
     _wake(scope, cases)
+    ledgers.follow_resends(scope, {copy["resend_of_id"]: copy["id"] for copy in copies})
+    ledgers.reopen(scope, [copy["id"] for copy in copies])
 
 
 def _copy(scope: TenantScope, case: _Case, at: datetime) -> dict[str, Any]:
@@ -151,6 +155,7 @@ def _copy(scope: TenantScope, case: _Case, at: datetime) -> dict[str, Any]:
         # The instant at which the first is handled: `find_resends` looks there.
         "occurred_at": at,
         "proposed_id": conversations.new_message_id(),
+        "is_test": message.is_test,
         "is_cold": case.is_cold,
         "expires_at": at + timedelta(hours=case.unit.message_lifetime_h),
         "resend_of_id": message.id,

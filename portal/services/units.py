@@ -12,7 +12,7 @@ from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict, Invalid
 from portal.models import Connection, ConnectionStatus, Lane, Unit
-from portal.services import audit, delivery
+from portal.services import audit, campaign_states, delivery
 from portal.tenancy import TenantScope
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -73,12 +73,18 @@ def change_unit(
 
 
 def archive_unit(scope: TenantScope, unit_id: UUID) -> None:
-    """Take the unit off the list; its conversations stay. Raises Conflict while its number is connected."""
+    """Take the unit off the list; its conversations stay.
+
+    Raises Conflict while its number is connected, and while a campaign of it could go on: nobody would find it there.
+    """
     with atomic():
+        delivery.lock_unit(scope, unit_id)
         unit = scope.get(Unit, unit_id)
         connection = db.session.scalars(scope.select(Connection).where(Connection.unit_id == unit_id)).one()
         if connection.status not in (ConnectionStatus.NOT_CONFIGURED, ConnectionStatus.DISCONNECTED):
             raise Conflict(_("Disconnect the number of %(unit)s first, then archive the unit.", unit=unit.name))
+        if campaign_states.has_open(scope, unit_id):
+            raise Conflict(_("Cancel the campaigns of %(unit)s first, then archive the unit.", unit=unit.name))
         unit.archived_at = now()
         audit.record(scope, "unit.archived", ("unit", unit.id))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from ipaddress import ip_address, ip_network
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from flask_login import UserMixin, current_user, login_required
 
 from portal.errors import Forbidden
 from portal.extensions import login
-from portal.permissions import Permission, allows
+from portal.permissions import Permission
 from portal.services import accounts
 from portal.services.accounts import Account
 
@@ -52,14 +53,17 @@ def signed_in(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Only people whose role has this permission, in the tenant that the address names."""
+    """Only people whose role has this permission in the tenant that the address names, and tokens with its scope."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not allows(current_account().role, permission):
-                raise Forbidden(_("Your role does not allow this. Ask an administrator of your company."))
-            return view(*args, **kwargs)
+            account = current_account()
+            if account.allows(permission):
+                return view(*args, **kwargs)
+            if account.token:
+                raise Forbidden(_("This token does not allow that call. Make one with the scope it needs."))
+            raise Forbidden(_("Your role does not allow this. Ask an administrator of your company."))
 
         guarded.access = permission  # type: ignore[attr-defined]
         return guarded
@@ -75,3 +79,12 @@ def current_account() -> Account:
 
 def remote_address() -> str | None:
     return request.remote_addr
+
+
+def address_group() -> str:
+    """What limits count by: the address, or the network of IPv6 addresses that one connection may choose among."""
+    try:
+        address = ip_address(remote_address() or "")
+    except ValueError:
+        return "unknown"
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

@@ -15,11 +15,13 @@ from portal.extensions import csrf, limiter, login
 from portal.permissions import Role
 from portal.services import accounts
 from portal.services.accounts import Account
-from portal.web.access import SignedIn, current_account, public, remote_address
+from portal.web.access import SignedIn, address_group, current_account, public
 from portal.web.errors import envelope, wants_json
 from portal.web.language import LOCALES
 
 ATTEMPTS = "10 per minute"
+# Of all the people behind one address.
+ATTEMPTS_OF_ALL = "100/minute"
 
 bp = Blueprint("auth", __name__)
 
@@ -36,7 +38,7 @@ def register(app: Flask) -> None:
 
 def throttle_key() -> str:
     """One person guessing from one place; a whole shop behind one address is not locked out by it."""
-    return f"{remote_address()} {request.form.get('email', '').strip().lower()}"
+    return f"{address_group()} {accounts.as_typed(request.form.get('email', ''))}"
 
 
 @bp.get("/")
@@ -57,6 +59,7 @@ def login_page() -> ResponseReturnValue:
 
 @bp.post("/login")
 @public
+@limiter.limit(ATTEMPTS_OF_ALL, key_func=address_group)
 @limiter.limit(ATTEMPTS, key_func=throttle_key)
 def sign_in() -> ResponseReturnValue:
     form = LoginForm()

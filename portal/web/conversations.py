@@ -7,22 +7,20 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from flask_login import current_user
-from flask_wtf import FlaskForm
-from flask_wtf.file import FileField
 from werkzeug.exceptions import RequestEntityTooLarge
-from wtforms import StringField, TelField, TextAreaField
 
 from portal.errors import Conflict, Invalid
 from portal.models import ContactKind, Message
 from portal.permissions import Permission
+from portal.queries import consent, message_templates, sending, threads, undelivered, units
 from portal.queries import conversations as queries
 from portal.queries import media as files
-from portal.queries import sending, threads, undelivered, units
 from portal.services import conversations
 from portal.services.media import LARGEST_FILE, Upload, too_large
-from portal.web import decisions, inbox, words
+from portal.web import beginnings, decisions, inbox, words
 from portal.web.access import requires
 from portal.web.forms import message_id_of, new_form_id, show_problems
+from portal.web.message_forms import ReplyForm, SendForm
 from portal.web.render import render, render_news, wants_part
 from portal.web.threads import Thread, make_thread
 from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
@@ -34,23 +32,6 @@ CLOSED_TO_US = {
 }
 
 bp = Blueprint("conversations", __name__)
-
-
-class ReplyForm(FlaskForm):  # type: ignore[misc]
-    text = TextAreaField(_("Message"))
-    file = FileField(_("File"))
-    since = StringField()
-    form_id = StringField()
-
-
-class SendForm(FlaskForm):  # type: ignore[misc]
-    phone = TelField(_("Phone number"), description=_("With country and area code, such as +55 11 99999-0001."))
-    text = TextAreaField(_("Message"))
-    file = FileField(
-        _("File (optional)"),
-        description=_("A photo, video, audio file or document of at most 16 MB. The message then stands below it."),
-    )
-    form_id = StringField()
 
 
 @bp.url_value_preprocessor
@@ -110,15 +91,18 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
 @bp.get("/units/<unit_slug>/send")
 @requires(Permission.SEND)
 def write(unit_slug: str) -> ResponseReturnValue:
-    return _send_page(unit_slug, SendForm(formdata=None, phone=request.args.get("phone")))
+    begun = beginnings.find_beginning(g.scope, request.args)
+    text = begun.rendered.text if begun else None
+    return _send_page(unit_slug, SendForm(formdata=None, phone=request.args.get("phone"), text=text))
 
 
 @bp.post("/units/<unit_slug>/send")
 @requires(Permission.SEND)
 def send(unit_slug: str) -> ResponseReturnValue:
     unit, form = units.get_unit(g.scope, unit_slug), SendForm()
-    upload = upload_of(form.file)
     try:
+        beginnings.check_filled_in(beginnings.find_beginning(g.scope, request.args), form.text.data or "")
+        upload = upload_of(form.file) or beginnings.find_file(g.scope, form.template_file.data)
         queued = conversations.send_to_phone(
             g.scope,
             unit.id,
@@ -167,9 +151,13 @@ def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
     return render_news(
         "conversations/show.html",
         fragment="conversations/_messages.html",
-        news=(context["thread"].news, context["state"].title, context["new_chats_hold"]),
+        news=(context["thread"].news, context["state"].title, context["new_chats_hold"], _consent_news(context["row"])),
         **context,
     )
+
+
+def _consent_news(row: queries.ConversationRow) -> tuple[object, ...]:
+    return row.is_doubted, row.conversation.doubted_message_id, row.contact.opted_out_at
 
 
 def _refused(conversation_id: UUID, form: ReplyForm, *, status: int) -> ResponseReturnValue:
@@ -207,7 +195,14 @@ def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> Response
     unit = units.get_unit(g.scope, unit_slug)
     connection = units.get_connection(g.scope, unit.id)
     page = render_template(
-        "conversations/send.html", unit=unit, connection=connection, form=form, form_id=new_form_id()
+        "conversations/send.html",
+        unit=unit,
+        connection=connection,
+        form=form,
+        form_id=new_form_id(),
+        begun=beginnings.find_beginning(g.scope, request.args),
+        templates=message_templates.list_names(g.scope),
+        sends_file=request.method == "GET" or bool(form.template_file.data),
     )
     return page, status
 
@@ -235,6 +230,7 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "thread": thread,
         "connection": connection,
         "state": words.connection_state(connection),
+        "doubted": consent.find_doubted_message(g.scope, row.conversation) if row.is_doubted else None,
         "form": form,
         "form_id": new_form_id(),
         "since": since or thread.begins_at,

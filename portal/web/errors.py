@@ -1,5 +1,7 @@
 """Every refusal becomes one answer here: a page for people, an envelope for programs."""
 
+from http import HTTPStatus
+
 import structlog
 from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -17,7 +19,8 @@ JSON_PATHS = (
     "/api/",
     "/units/",
     "/messages",
-    "/conversations/",
+    "/conversations",
+    "/contacts",
     "/webhooks/",
     "/health",
     "/ready",
@@ -70,6 +73,9 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     body, answered = _answer(status, CODES.get(status, "error"), _sentence(status))
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        # Every limit is one of a minute.
+        kept.setdefault("Retry-After", "60")
     return body, answered, kept
 
 

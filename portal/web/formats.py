@@ -27,6 +27,7 @@ def register(app: Flask) -> None:
         day_date,
         day_words,
         file_size,
+        grouped,
         moments.ago,
         moments.moment,
         shown_phone,
@@ -68,6 +69,11 @@ def contact_name(contact: Contact) -> str:
 def counted(number: int) -> str:
     """A number that was not counted to its end."""
     return str(number) if number < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
+
+
+def grouped(number: int) -> str:
+    """A number as people read it: 1,240."""
+    return str(format_decimal(number, locale=get_locale()))
 
 
 def file_size(size: int) -> str:

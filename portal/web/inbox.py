@@ -7,7 +7,7 @@ from werkzeug.exceptions import BadRequest
 
 from portal.clock import now
 from portal.models import Unit
-from portal.queries import conversations, units
+from portal.queries import consent, conversations, units
 from portal.queries.conversations import PAGE, ConversationRow, Position
 from portal.tenancy import TenantScope
 
@@ -22,6 +22,14 @@ class Inbox:
     before: Position | None
     older_before: Position | None
     unread: int
+    # Only those in which a person should decide what was meant, and how many of them there are.
+    is_doubted: bool
+    doubted: int
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """The address's own words for the filter."""
+        return {"unit": self.unit.slug if self.unit else None, "doubted": "1" if self.is_doubted else None}
 
     @property
     def news(self) -> tuple[object, ...]:
@@ -33,6 +41,7 @@ class Inbox:
                 row.conversation.last_message_at,
                 row.conversation.last_message_preview,
                 row.contact.name,
+                row.is_doubted,
             )
             for row in self.rows
         )
@@ -43,7 +52,8 @@ def open_inbox(scope: TenantScope, args: Mapping[str, str]) -> Inbox:
     """The part of the inbox that the address asks for. Raises NotFound for a unit that is not the person's."""
     unit = units.get_unit(scope, args["unit"]) if args.get("unit") else None
     before = position(args.get("before"))
-    rows = conversations.list_conversations(scope, unit_id=unit.id if unit else None, before=before)
+    unit_id, is_doubted = unit.id if unit else None, "doubted" in args
+    rows = conversations.list_conversations(scope, unit_id=unit_id, is_doubted=is_doubted, before=before)
     return Inbox(
         rows=rows,
         units=units.list_names(scope),
@@ -51,6 +61,8 @@ def open_inbox(scope: TenantScope, args: Mapping[str, str]) -> Inbox:
         before=before,
         older_before=_end(rows) if len(rows) >= PAGE else None,
         unread=conversations.count_unread(scope),
+        is_doubted=is_doubted,
+        doubted=consent.count_doubted(scope, unit_id=unit_id),
     )
 
 

@@ -37,7 +37,11 @@ NOT_FETCHED = _("This file could not be fetched. Try again, or open it on the ph
 @bp.get("/media/<uuid:message_id>")
 @requires(Permission.READ_MESSAGES)
 def show(message_id: UUID) -> ResponseReturnValue:
-    media = queries.get_media(g.scope, message_id)
+    return hand_out(queries.get_media(g.scope, message_id))
+
+
+def hand_out(media: Media) -> Response:
+    """The file's content, or that the browser has it. Raises NotFound for a file that is not here."""
     if media.sha256 is None:
         raise NotFound("this file is not here")
     # Asked before the content is read, which may be 32 MiB.

@@ -7,6 +7,7 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _
 
 from portal.models import Message, MessageStatus
+from portal.queries.campaigns import OPTED_OUT
 from portal.queries.sending import Cause, Hold
 from portal.queries.stories import Waiting
 from portal.queries.undelivered import Bucket
@@ -107,6 +108,26 @@ NO_RECEIPT = Reason(
     _("The WhatsApp server took it, but WhatsApp has not confirmed it."),
     _("Look at WhatsApp on the unit's phone: with a clock beside it, or not there at all, it did not go out."),
 )
+# Taken out of the queue, and not undelivered: nobody has to decide anything.
+CANCELLATIONS = {
+    OPTED_OUT: Reason(
+        _("wants no campaigns"),
+        _("The person had asked for no more messages, so this one was not sent."),
+        _("What they ask is answered as ever."),
+    ),
+    "campaign_paused": Reason(
+        _("campaign paused"),
+        _("The campaign was paused before this one left."),
+        _("The person gets another one once the campaign goes on."),
+    ),
+    "campaign_cancelled": Reason(
+        _("campaign cancelled"),
+        _("The campaign was cancelled before this one left."),
+        _("Nothing more is sent for it."),
+    ),
+}
+
+_OF_CODES = FAILURES | CANCELLATIONS
 
 SERVER_AWAY = {
     "evolution_unreachable": _("The WhatsApp server of this unit does not answer since %(since)s."),
@@ -136,9 +157,19 @@ def reason_of(message: Message) -> Reason | None:
     return reason_in(Bucket(message.status), message.error_code)
 
 
+def cancellation_words(message: Message, opted_out_at: datetime | None, zone: str) -> list[str]:
+    """Why a cancelled message was not sent; nothing where a person took it back."""
+    reason = CANCELLATIONS.get(message.error_code or "")
+    if reason is None:
+        return []
+    if message.error_code != OPTED_OUT or opted_out_at is None:
+        return [str(reason)]
+    return [str(reason), str(_("No more messages wanted since %(time)s.", time=moment(opted_out_at, zone)))]
+
+
 def error_words(message: Message) -> str | None:
     """What last went wrong with the message, for programs; None when nothing did."""
-    reason = reason_of(message) or (FAILURES.get(message.error_code) if message.error_code else None)
+    reason = reason_of(message) or _OF_CODES.get(message.error_code or "")
     return str(reason) if reason else None
 
 

@@ -4,25 +4,58 @@ from flask import Blueprint, Flask
 
 from portal.web import (
     api,
+    api_tokens,
     assets,
     auth,
+    campaign_drafts,
+    campaigns,
     checks,
     connections,
+    consent,
+    contacts,
     conversations,
     errors,
     formats,
     headers,
+    imports,
     media,
+    merges,
+    message_templates,
     operator,
+    paces,
+    privacy,
+    recipients,
+    reference,
     scan,
     stories,
     tenant,
     undelivered,
     units,
+    webhook_endpoints,
     webhooks,
 )
 
-NOUNS_OF_A_TENANT = (units.bp, checks.bp, connections.bp, conversations.bp, media.bp, undelivered.bp, stories.bp)
+NOUNS_OF_A_TENANT = (
+    units.bp,
+    checks.bp,
+    connections.bp,
+    conversations.bp,
+    media.bp,
+    undelivered.bp,
+    stories.bp,
+    contacts.bp,
+    merges.bp,
+    imports.bp,
+    consent.bp,
+    privacy.bp,
+    message_templates.bp,
+    campaigns.bp,
+    campaign_drafts.bp,
+    recipients.bp,
+    paces.bp,
+    api_tokens.bp,
+    webhook_endpoints.bp,
+)
 
 
 def register(app: Flask) -> None:
@@ -33,7 +66,7 @@ def register(app: Flask) -> None:
     assets.register(app)
     auth.register(app)
     app.register_blueprint(_tenant_pages())
-    for blueprint in (scan.bp, operator.bp, webhooks.bp):
+    for blueprint in (scan.bp, operator.bp, reference.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     api.register(app)
 

@@ -74,12 +74,21 @@ def _written(story: Story) -> list[Step]:
     message = story.message
     if message.source == MessageSource.PHONE:
         return [Step("queued", str(_("Written on the phone")), message.occurred_at)]
-    if message.source == MessageSource.API:
-        by = _("Came by API, as %(author)s", author=story.author) if story.author else _("Came by API")
-    else:
-        by = _("Written by %(author)s", author=story.author) if story.author else _("Written")
-    notes = (decisions.second_words(),) if story.first else ()
-    return [Step("queued", str(by), message.created_at, notes), *_waiting(story), *_tries(message)]
+    notes = [decisions.second_words()] if story.first else []
+    if message.is_test:
+        notes.append(str(_("This is a test: it goes the whole way, but for the last step, and reaches nobody.")))
+    written = Step("queued", _by_whom(message.source, story.author), message.created_at, tuple(notes))
+    return [written, *_waiting(story), *_tries(message)]
+
+
+def _by_whom(source: str | None, author: str | None) -> str:
+    if source == MessageSource.AUTOMATIC:
+        return str(_("Answered automatically"))
+    if source == MessageSource.CAMPAIGN:
+        return str(_("Written for a campaign"))
+    if source == MessageSource.API:
+        return str(_("Came by API, as %(author)s", author=author) if author else _("Came by API"))
+    return str(_("Written by %(author)s", author=author) if author else _("Written"))
 
 
 def _waiting(story: Story) -> list[Step]:
@@ -126,7 +135,9 @@ def _ended(story: Story) -> list[Step]:
         at = message.failed_at if message.status == MessageStatus.FAILED else None
         return [Step(rung.name, str(rung.label), at, (str(reasons.reason_of(message)), *_said_by_evolution(message)))]
     if message.status == MessageStatus.CANCELLED:
-        return [Step(rung.name, str(rung.label))]
+        zone = story.unit.time_zone
+        details = reasons.cancellation_words(message, story.contact.opted_out_at, zone)
+        return [Step(rung.name, str(rung.label), None, tuple(details))]
     return []
 
 

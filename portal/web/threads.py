@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.models import Direction, MediaState, Message, MessageKind
+from portal.models import Campaign, Direction, MediaState, Message, MessageKind
 from portal.queries.conversations import PAGE, ConversationRow, Position
 from portal.queries.media import File
 from portal.queries.threads import Gap, Surroundings
@@ -61,6 +61,7 @@ class Item:
     quote: Quote | None = None
     reactions: tuple[Reaction, ...] = ()
     options: tuple[Option, ...] = ()
+    campaign: Campaign | None = None
 
     @property
     def news(self) -> tuple[object, ...]:
@@ -153,6 +154,7 @@ class _Arranging:
             quote=self._quote(message, page),
             reactions=self._reactions(theirs),
             options=_options(message, theirs),
+            campaign=self.around.campaigns.get(message.id),
         )
 
     def _quote(self, message: Message, page: set[UUID]) -> Quote | None:

@@ -22,7 +22,7 @@ from portal.services.undelivered import MOST_AT_ONCE, Decision
 from portal.tenancy import TenantScope, acting_for
 from portal.web import decisions, words
 from portal.web.access import requires
-from portal.web.api.schemas import count_attempts
+from portal.web.api.message_answers import count_attempts
 from portal.web.csv import csv_response
 from portal.web.formats import contact_name, shown_phone
 from portal.web.language import DEFAULT_TIME_ZONE

@@ -260,6 +260,8 @@ def rung(message: Message) -> Rung:
     """How far the message came. `accepted` lies between handed over and delivered and has a time only."""
     if message.status == MessageStatus.FAILED:
         return Rung("failed", _("Not sent"), str(reasons.reason_of(message)))
+    if message.status == MessageStatus.CANCELLED and message.error_code in reasons.CANCELLATIONS:
+        return Rung("cancelled", _("Not sent"), str(reasons.CANCELLATIONS[message.error_code]))
     if message.status == MessageStatus.SENT and message.accepted_at is not None:
         return ACCEPTED
     if message.status == MessageStatus.SENT and message.source == MessageSource.PHONE:

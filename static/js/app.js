@@ -21,6 +21,12 @@
     if (element.id === "messages" || hiddenPolls % 10 !== 0) event.preventDefault();
   });
 
+  // What was drawn anew with all around it waits for no answer any more: htmx would put a late one into the part that is
+  // gone, and with it whatever it preserves, such as a picture that is in the page.
+  document.addEventListener("htmx:beforeCleanupElement", (event) => {
+    event.detail.elt.addEventListener("htmx:beforeOnLoad", (late) => late.preventDefault());
+  });
+
   const setOffline = (isOffline) => {
     const note = find("[data-offline]");
     if (note) note.hidden = !isOffline;
@@ -63,6 +69,16 @@
     place = null;
   };
 
+  // Whoever had the focus in a part that is drawn anew without that control goes on at its heading.
+  let hadFocus = false;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    hadFocus = event.detail.target.contains(document.activeElement);
+  });
+  const keepFocus = (part) => {
+    const heading = part && part.querySelector("h2[tabindex='-1']");
+    if (hadFocus && heading && document.activeElement === document.body) heading.focus();
+  };
+
   // What somebody unfolded stays so when it is drawn anew.
   let unfolded = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -91,6 +107,7 @@
     keepPlace();
     showUnread();
     const swapped = document.getElementById(event.detail.target.id);
+    keepFocus(swapped);
     if (swapped) announce(swapped.dataset.announce);
     const error = find("#composer-error");
     if (error) find("#composer-text").focus();
@@ -162,7 +179,7 @@
     input.setCustomValidity(isTooLarge ? input.dataset.tooLarge : "");
     const note = input.form.querySelector("[data-file-note]");
     if (!note) {
-      input.reportValidity();
+      if (isTooLarge) input.reportValidity();
       return;
     }
     note.hidden = !file;
@@ -189,13 +206,14 @@
     dropFile(button.form);
     button.form.querySelector("[data-file]").focus();
   });
-  const progressOf = (event) => event.detail.elt.querySelector("[data-composer] > [data-progress]");
+  const progressOf = (event) => event.detail.elt.querySelector("form > [data-progress]");
   document.addEventListener("htmx:beforeRequest", (event) => {
     const bar = progressOf(event);
     if (!bar || !event.detail.elt.querySelector("[data-file]").files[0]) return;
     bar.hidden = false;
     // What is typed meanwhile would be cleared along with what was sent.
-    event.detail.elt.querySelector("textarea").readOnly = true;
+    const text = event.detail.elt.querySelector("textarea");
+    if (text) text.readOnly = true;
   });
   document.addEventListener("htmx:xhr:progress", (event) => {
     const bar = progressOf(event);
@@ -206,7 +224,8 @@
     if (!bar) return;
     bar.hidden = true;
     bar.removeAttribute("value");
-    event.detail.elt.querySelector("textarea").readOnly = false;
+    const text = event.detail.elt.querySelector("textarea");
+    if (text) text.readOnly = false;
   });
 
   // The short name follows the name until somebody writes one.

@@ -18,6 +18,7 @@ PUBLIC = {
     "auth.choose_language",
     "scan.show",
     "scan.start",
+    "reference.show",
     "webhooks.take",
     "api-docs.openapi_json",
     "api_health.alive",

@@ -18,7 +18,8 @@ from portal.secrets import matches, webhook_jwt_purpose
 from portal.services import accounts, connections
 from portal.tenancy import across_tenants, acting_for
 from tests.architecture import walk
-from tests.factories import PASSWORD, SECRET, Company, connection_of, make_company, make_unit, make_user
+from tests.companies import Company, make_company
+from tests.factories import PASSWORD, SECRET, connection_of, make_unit, make_user
 
 INSTANCE_TOKEN = "A1B2C3D4-the-token-of-the-instance"
 MEDIA_KEY = "the-key-that-opens-a-picture"

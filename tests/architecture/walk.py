@@ -11,11 +11,22 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal.db import Base, db
-from portal.models import User, WebhookEvent
+from portal.models import (
+    ApiToken,
+    Campaign,
+    ContactMerge,
+    Import,
+    MessageTemplate,
+    Tag,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from portal.outbox.servers import default_server_id
 from portal.permissions import Permission
 from portal.tenancy import across_tenants
-from tests.factories import Company, make_token
+from tests.companies import Company, make_token
 
 # What stands in an address and names a tenant's row. A new one needs a sample here, or the walk fails.
 SAMPLES: dict[str, Callable[[Company], str]] = {
@@ -26,6 +37,15 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "message_id": lambda company: str(company.message.id),
     "server_id": lambda company: str(default_server_id()),
     "event_id": lambda company: str(_parked_event_id()),
+    "contact_id": lambda company: str(company.conversation.contact_id),
+    "import_id": lambda company: _newest(Import, company),
+    "merge_id": lambda company: _newest(ContactMerge, company),
+    "tag_id": lambda company: _newest(Tag, company),
+    "campaign_id": lambda company: _newest(Campaign, company),
+    "token_id": lambda company: _named_token_id(company),
+    "endpoint_id": lambda company: _newest(WebhookEndpoint, company),
+    "delivery_id": lambda company: _newest(WebhookDelivery, company),
+    "template_id": lambda company: _newest(MessageTemplate, company),
 }
 # What stands in an address and names no row, or is a secret that only its holder knows.
 OTHER_ARGUMENTS = {
@@ -36,7 +56,22 @@ OTHER_ARGUMENTS = {
     "secret": "guessed",
     "event": "messages-upsert",
     "filename": "css/base.css",
+    "number": "1",
 }
+
+
+def _newest(model: Any, company: Company) -> str:
+    """The id of the newest row of a model that the company has."""
+    with across_tenants("a walk looks for a row"):
+        owned = select(model.id).where(model.tenant_id == company.scope.tenant_id)
+        return str(db.session.scalars(owned.order_by(model.id.desc())).first())
+
+
+def _named_token_id(company: Company) -> str:
+    """The company's own token, and not one that a person got by signing in."""
+    with across_tenants("a walk looks for a token"):
+        named = select(ApiToken.id).where(ApiToken.tenant_id == company.scope.tenant_id, ApiToken.name.is_not(None))
+        return str(db.session.scalars(named.order_by(ApiToken.id.desc())).first())
 
 
 def _parked_event_id() -> int:
@@ -57,6 +92,7 @@ class Caller:
             form = {"name": "Taken", "slug": "taken", "text": "Hi", "phone": "11988880001", "pairing_number": ""}
             return self.client.open(url, method=method, data=form)
         body = {"phone": "11988880001", "message": "Hi", "unitId": unit_id, "provider": "evolution", "credentials": {}}
+        body |= {"name": "Taken", "content": "Hi", "phones": ["11988880001"]}
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return self.client.open(url, method=method, json=body, headers=headers)
 
@@ -106,6 +142,8 @@ def walk(app: Flask, who: Caller, rules: list[Rule], company: Company, **changes
         for method in methods(rule):
             response = who.call(method, url, is_page=is_page, unit_id=str(company.unit.id))
             answers[f"{method} {rule.rule}"] = response.status_code
+            # As a server does: a file that was to be sent ends with it.
+            response.close()
     return answers
 
 

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from zlib import crc32
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.services import Services
+from tests.browser.looks import Sight, walk
 from tests.browser.people import HARD_LIMIT_S, Visitors, link_unit, make_unit
-from tests.browser.test_pages import LOOKS, LOOKS_FOR_AXE, Sight, barriers, overflowing, walk
 from tests.running.leaks import leaks_of
-from tests.running.stack import ADMIN, OPERATOR, Stack, open_stack
+from tests.running.stack import ADMIN, OPERATOR, Stack, stack_on_own_database
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/usr/bin/chromium")
 QUIET = (
@@ -47,15 +45,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def running(chromium: Browser, services: Services, schema: str, worker_name: str) -> Iterator[Stack]:
-    database = f"portal_test_{worker_name}_browser"
-    services.drop_database(database)
-    services.create_database(database, template=schema)
-    with (
-        tempfile.TemporaryDirectory(prefix="portal-test-") as folder,
-        open_stack(services, database, Path(folder) / "instance", flags=FLAGS) as stack,
-    ):
+    name = f"portal_test_{worker_name}_browser"
+    with stack_on_own_database(services, schema, name, flags=FLAGS) as stack:
         yield stack
-    services.drop_database(database)
 
 
 @pytest.fixture(scope="package")
@@ -81,15 +73,8 @@ def open_page(visitors: Visitors, stack: Stack) -> Iterator[Callable[..., Page]]
 
 @pytest.fixture
 def problems_of(open_page: Callable[..., Page]) -> FindProblems:
-    """Walk through pages in one look, and give what does not fit; where all does, what keeps people out."""
-
-    def find(sights: list[Sight], look: str) -> dict[str, list[str]]:
-        found = walk(sights, open_page, LOOKS[look], overflowing)
-        if found or look not in LOOKS_FOR_AXE:
-            return found
-        return walk(sights, open_page, {**LOOKS[look], "bypass_csp": True}, barriers)
-
-    return find
+    """Walk through pages in one language, and give what does not fit or keeps people out."""
+    return lambda sights, language: walk(sights, open_page, language)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
+from tests.browser.looks import LANGUAGES, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, stays_on_page
-from tests.browser.test_pages import LOOKS, Sight
 from tests.running.stack import ADMIN, Stack
 
 pytestmark = pytest.mark.browser
@@ -114,8 +114,8 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     ]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_checked_state_fits_every_screen_and_keeps_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, look: str
+    sights: list[Sight], problems_of: FindProblems, language: str
 ) -> None:
-    assert problems_of(sights, look) == {}
+    assert problems_of(sights, language) == {}

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from zlib import crc32
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
+from tests.browser.looks import LOOKS, barriers, overflowing
 from tests.browser.people import HOME, sign_in
-from tests.browser.test_pages import LOOKS, barriers, overflowing
 from tests.files import PDF, ogg, png
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
@@ -96,11 +97,11 @@ def test_refused_file_keeps_the_text_and_the_file(refused: Page, thread: str) ->
     expect(refused.get_by_role("alert").locator(".field__error")).to_have_count(0)
 
 
-def test_too_large_file_is_refused_before_it_is_sent(admin: Page, thread: str) -> None:
+def test_too_large_file_is_refused_before_it_is_sent(admin: Page, thread: str, tmp_path: Path) -> None:
     admin.goto(thread)
     asked = []
     admin.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
-    attach(admin, too_large(16 * MIB + 1))
+    attach(admin, too_large(tmp_path, 16 * MIB + 1))
     box = admin.get_by_role("textbox", name="Message")
     box.fill(CAPTION)
     box.press("Enter")
@@ -111,11 +112,13 @@ def test_too_large_file_is_refused_before_it_is_sent(admin: Page, thread: str) -
 
 
 @pytest.mark.parametrize("size", [17 * MIB, 40 * MIB])
-def test_too_large_request_is_answered_beside_the_composer(refused: Page, thread: str, size: int) -> None:
+def test_too_large_request_is_answered_beside_the_composer(
+    refused: Page, thread: str, tmp_path: Path, size: int
+) -> None:
     refused.goto(thread)
     # As if the script had not looked.
     refused.locator("[data-file]").evaluate("input => { input.dataset.largest = '1e9'; }")
-    attach(refused, too_large(size))
+    attach(refused, too_large(tmp_path, size))
     box = refused.get_by_role("textbox", name="Message")
     box.fill(CAPTION)
     box.press("Enter")
@@ -156,12 +159,16 @@ def test_thread_with_files_fits_and_keeps_nobody_out(
     assert barriers(page) == []
 
 
-def attach(page: Page, file: FilePayload) -> None:
+def attach(page: Page, file: FilePayload | Path) -> None:
     page.get_by_label("Attach a file").set_input_files([file])
 
 
-def too_large(size: int) -> FilePayload:
-    return {"name": "filme.mp4", "mimeType": "video/mp4", "buffer": bytes(size)}
+def too_large(folder: Path, size: int) -> Path:
+    """On the disk: the browser reads it there, while a content would be handed over piece by piece."""
+    file = folder / "filme.mp4"
+    with file.open("wb") as empty:
+        empty.truncate(size)
+    return file
 
 
 def digest_of(file: FilePayload) -> str:

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from local import programs
 from local.processes import free_port
 from tests.browser.conftest import FindProblems
+from tests.browser.looks import AN_OPERATOR, LANGUAGES, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, qr_code
-from tests.browser.test_pages import AN_OPERATOR, LOOKS, Sight
 from tests.running.clients import SimulatorApi
 from tests.running.program import Program
 from tests.running.stack import ADMIN, Stack
@@ -128,8 +128,8 @@ def sights(visitors: Visitors, running: Stack, second_id: str) -> list[Sight]:
     ]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_of_the_servers_fits_and_keeps_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, look: str
+    sights: list[Sight], problems_of: FindProblems, language: str
 ) -> None:
-    assert problems_of(sights, look) == {}
+    assert problems_of(sights, language) == {}

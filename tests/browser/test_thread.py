@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.looks import LOOKS, OpenPage, barriers, overflowing
 from tests.browser.people import HOME, sign_in
-from tests.browser.test_pages import LOOKS, OpenPage, barriers, overflowing
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 NUMBER = "5511950009008"
 QUESTION = "Do you have this in blue? " + "azul-marinho" * 12
 # A file is fetched at the worker's next look at its chores, 2 s at most, and shown at the page's next one.
-FETCHED_MS = 15_000
+FETCHED_MS = 30_000
 
 
 class Chat:
@@ -70,6 +70,29 @@ def test_picture_comes_when_it_is_seen_and_a_film_when_it_is_asked_for(admin: Pa
     expect(part(admin, chat, film).locator("video")).to_have_count(0)
     part(admin, chat, film).get_by_role("button", name="Load the video").click()
     expect(part(admin, chat, film).locator("video")).to_be_visible(timeout=FETCHED_MS)
+
+
+def test_late_answer_about_a_picture_leaves_it_in_the_thread(admin: Page, stack: Stack, chat: Chat) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        route.fetch()
+        held.append(route)
+
+    admin.route("**/media/*/fetch", hold)
+    picture = chat.sends("image", caption="This one")
+    admin.goto(chat.address(picture))
+    until(lambda: held or admin.wait_for_timeout(100), "wish for the picture")
+    until(lambda: stack.rows.count("media WHERE state = 'stored'"), "file")
+    chat.sends(text="And this")
+    shown = part(admin, chat, picture).get_by_role("img", name="Photo")
+    expect(shown).to_be_visible(timeout=FETCHED_MS)
+
+    with admin.expect_response("**/media/*/part*"):
+        held[0].continue_()
+    admin.wait_for_timeout(500)
+
+    expect(shown).to_be_visible()
 
 
 def test_file_is_loaded_by_an_ordinary_form_without_a_script(

@@ -1,15 +1,13 @@
 """One running portal with three linked units, for tests that kill parts of it."""
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from local.people import UNITS
 from local.services import Services
 from tests.running.leaks import leaks_of
-from tests.running.stack import Stack, open_stack
+from tests.running.stack import Stack, stack_on_own_database
 
 FLAGS = (
     "--create-wait-s=0.2",
@@ -25,15 +23,9 @@ QUICK_S = 0.1
 
 @pytest.fixture(scope="package")
 def running(services: Services, schema: str, worker_name: str) -> Iterator[Stack]:
-    database = f"portal_test_{worker_name}_chaos"
-    services.drop_database(database)
-    services.create_database(database, template=schema)
-    with (
-        tempfile.TemporaryDirectory(prefix="portal-test-") as folder,
-        open_stack(services, database, Path(folder) / "instance", flags=FLAGS) as stack,
-    ):
+    name = f"portal_test_{worker_name}_chaos"
+    with stack_on_own_database(services, schema, name, flags=FLAGS) as stack:
         yield stack
-    services.drop_database(database)
 
 
 @pytest.fixture(scope="package")

@@ -67,6 +67,8 @@ class InFlight:
             message_id=self.proposed_id or "",
             media_id=None,
             is_cold=False,
+            is_test=False,
+            sending_at=now(),
             start_at=0.0,
         )
         record(claimed, SentMessage(external_id=external_id, jid=MARIA))
@@ -105,6 +107,17 @@ def test_an_echo_with_our_own_id_is_the_same_message_whatever_its_text(
     evolution.tell(("send.message", echo(own_id, "Olá (editado)", messageTimestamp=this_minute())))
 
     assert [(m.id, m.status, m.external_id) for m in rows(Message)] == [(in_flight.id, MessageStatus.SENT, own_id)]
+
+
+def test_what_somebody_writes_on_the_phone_is_no_echo_of_a_test(
+    in_flight: InFlight, evolution: Evolution, rows: Rows
+) -> None:
+    in_flight.change(is_test=True)
+
+    evolution.tell(("send.message", echo(ID, "Olá", messageTimestamp=this_minute())))
+
+    told = {(m.id == in_flight.id, m.status, m.external_id) for m in rows(Message)}
+    assert told == {(True, MessageStatus.SENDING, None), (False, MessageStatus.SENT, ID)}
 
 
 def test_an_echo_under_an_address_we_did_not_know_becomes_one_message_with_the_answer(

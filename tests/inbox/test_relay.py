@@ -11,9 +11,9 @@ from sqlalchemy import update
 from portal.clock import now
 from portal.db import atomic, db
 from portal.inbox import relay
-from portal.models import Connection, EventState, Message, Unit, WebhookEvent
-from portal.services import delivery
-from portal.tenancy import TenantScope, across_tenants
+from portal.models import Connection, EventState, Message, Repair, RepairKind, Unit, WebhookEvent
+from portal.services import delivery, repairs
+from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import make_connected_unit
 from tests.inbox.conftest import Evolution
 from tests.inbox.payloads import message
@@ -165,3 +165,48 @@ def test_an_event_of_no_unit_is_left_to_the_operator(evolution: Evolution, scope
 
     assert relay.drain() == 0
     assert json.loads(evolution.events()[0].body)["instance"] == "unit_of_nobody"
+
+
+@pytest.mark.usefixtures("unit")
+def test_large_bodies_are_applied_a_few_at_a_time(
+    evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LARGEST_BATCH", 3_000)
+    for number in range(3):
+        evolution.post("messages.upsert", message(f"3A0{number}", "x" * 2_000))
+
+    # One that is larger than that all by itself still has its turn.
+    evolution.post("messages.upsert", message("3A09", "x" * 4_000))
+
+    assert [relay.drain() for _ in range(5)] == [1, 1, 1, 1, 0]
+    assert len(rows(Message)) == 4
+
+
+@pytest.mark.usefixtures("unit")
+def test_the_usual_gap_between_events_is_learnt_and_a_night_is_one_gap(
+    evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began_at, gaps = now(), []
+    for place, seconds in enumerate((0, 60, 120, 120 + 12 * 3_600)):
+        evolution.post("messages.upsert", message(f"3A0{place}"))
+        with across_tenants("a test sets the clock"), atomic():
+            newest = update(WebhookEvent).where(WebhookEvent.state == EventState.NEW)
+            db.session.execute(newest.values(received_at=began_at + timedelta(seconds=seconds)))
+        relay.drain()
+        gaps.append(rows(Connection)[0].usual_gap_s)
+
+    assert gaps[0] is None
+    assert gaps[1:3] == [60, 60]
+    assert gaps[3] == pytest.approx(60 + (relay.LONGEST_USUAL_GAP_S - 60) * relay.GAP_WEIGHT)
+
+
+@pytest.mark.usefixtures("unit")
+def test_what_was_looked_up_was_not_heard(evolution: Evolution, rows: Rows, scope: TenantScope, unit: Unit) -> None:
+    with acting_for(scope), atomic():
+        hole = repairs.note(scope, unit.id, RepairKind.HOLE, began_at=now(), ended_at=now())
+    evolution.post("messages.upsert", message("3A01"))
+    with across_tenants("a test says that it was looked up"), atomic():
+        db.session.execute(update(WebhookEvent).values(repair_id=hole.id))
+    relay.drain()
+
+    assert (rows(Connection)[0].last_event_at, rows(Message)[0].repair_id, rows(Repair)[0].found) == (None, hole.id, 1)

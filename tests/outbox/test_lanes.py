@@ -66,10 +66,12 @@ def test_a_claimed_message_says_all_that_the_send_needs(shop: Shop) -> None:
         contact_id=contact.id,
         media_id=None,
         is_cold=True,
+        is_test=False,
+        sending_at=claimed.sending_at,
         start_at=claimed.start_at,
     )
     assert wait_of(claimed) == 0
-    assert (message.status, message.relay_id, message.sending_at is None) == (MessageStatus.SENDING, OWNER, False)
+    assert (message.status, message.relay_id, message.sending_at) == (MessageStatus.SENDING, OWNER, claimed.sending_at)
     assert shop.lane().message_id == message_id
 
 

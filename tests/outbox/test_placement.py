@@ -21,7 +21,8 @@ def let_default_accept(units: bool) -> None:
 
 def test_unit_comes_to_the_server_with_room_and_stays_there(desk: Desk, evolution: Evolution) -> None:
     let_default_accept(False)
-    other = Evolution()
+    # A busy machine takes its time for a code.
+    other = Evolution(create_wait_s=2.0)
     second = make_server(url=other.url, key=KEY)
     desk.ask(connections.request_connect)
     desk.work()

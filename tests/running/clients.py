@@ -125,6 +125,11 @@ class SimulatorApi:
         """Let WhatsApp speak of persons by `pn`, `lid` or `lidOnly` in this instance."""
         self._ask("PUT", f"/instances/{instance}/addressing", {"addressing": addressing})
 
+    def sends(self) -> list[dict[str, Any]]:
+        """Everything that left through the API: its text, to which number, and when."""
+        sends: list[dict[str, Any]] = self._ask("GET", "/sends")
+        return sends
+
     def sent_texts(self) -> list[str]:
         """Every text that left through the API, as often as it left."""
         return [str(send["text"]) for send in self._ask("GET", "/sends")]
@@ -139,6 +144,10 @@ class SimulatorApi:
 
     def change(self, **switches: object) -> None:
         self._ask("PUT", "/settings", switches)
+
+    def change_crowd(self, **parts: object) -> None:
+        """Change the people whom nobody plays: `parts` as in local/evolution/crowd_settings.py."""
+        self._ask("PUT", "/crowd", parts)
 
     def struck(self) -> dict[str, int]:
         """How often each fault struck."""

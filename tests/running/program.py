@@ -64,6 +64,10 @@ class Program:
         self._process = None
         return time.monotonic() - began_at, code
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
     def said(self) -> str:
         """All that it and those before it wrote."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,12 @@ from local.people import PEOPLE
 from local.processes import free_port
 from local.redis_server import RedisServer
 from local.services import Services
+from portal.queue import QUEUES
 from tests.running.clients import PortalApi, Rows, SimulatorApi
 from tests.running.program import Program
 from tests.running.waiting import until
 
 ADMIN, AGENT, OPERATOR = (person.email for person in PEOPLE)
-QUEUES = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ class Stack:
 
     def _shows_code(self, instance: str) -> bool:
         return any(one["name"] == instance and one["code"] for one in self.simulator.instances())
+
+
+@contextmanager
+def stack_on_own_database(services: Services, schema: str, name: str, *, flags: Sequence[str]) -> Iterator[Stack]:
+    """Start everything on a database of that name, which is made for it and dropped afterwards."""
+    services.drop_database(name)
+    services.create_database(name, template=schema)
+    with (
+        tempfile.TemporaryDirectory(prefix="portal-test-") as folder,
+        open_stack(services, name, Path(folder) / "instance", flags=flags) as stack,
+    ):
+        yield stack
+    services.drop_database(name)
 
 
 @contextmanager
@@ -100,7 +114,7 @@ def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer) -> 
     signs_of_life = {
         "evolution": lambda _: programs.answers(evolution_port, "/simulator/instances"),
         "web": lambda _: programs.answers(web_port, "/health"),
-        "worker": lambda started_at: rows.workers_since(started_at) >= QUEUES,
+        "worker": lambda started_at: rows.workers_since(started_at) >= len(QUEUES),
     }
     running = {
         name: Program(name, command, env, folder=folder, is_ready=signs_of_life[name])

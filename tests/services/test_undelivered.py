@@ -178,7 +178,7 @@ def test_message_set_aside_stays_what_it_is(
         (IN_DOUBT, Decision.TRY_AGAIN),
         (SILENT, Decision.TRY_AGAIN),
         (SILENT, Decision.ARRIVED),
-        ({"status": MessageStatus.SENT, "sent_at": now()}, Decision.SEND_AGAIN),
+        ({"status": MessageStatus.SENT, "sent_at": now() + timedelta(days=1)}, Decision.SEND_AGAIN),
         ({**SILENT, "accepted_at": now()}, Decision.SEND_AGAIN),
         ({**SILENT, "source": MessageSource.PHONE}, Decision.SEND_AGAIN),
         ({**FAILED, "handled_at": now()}, Decision.TRY_AGAIN),

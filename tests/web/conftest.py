@@ -9,10 +9,18 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from portal.models import Conversation, Unit, User
+from portal.models import Conversation, Direction, Message, MessageStatus, Unit, User, WebhookEndpoint
 from portal.permissions import Role
 from portal.tenancy import TenantScope
-from tests.factories import make_connected_unit, make_conversation, make_tenant, make_unit, make_user
+from tests.endpoints import make_endpoint
+from tests.factories import (
+    make_connected_unit,
+    make_conversation,
+    make_message,
+    make_tenant,
+    make_unit,
+    make_user,
+)
 
 OpenBrowser = Callable[[User], FlaskClient]
 
@@ -53,6 +61,17 @@ def connected_unit(acme: TenantScope) -> Unit:
 @pytest.fixture
 def conversation(acme: TenantScope, connected_unit: Unit) -> Conversation:
     return make_conversation(acme, connected_unit)
+
+
+@pytest.fixture
+def message(acme: TenantScope, conversation: Conversation) -> Message:
+    """One of which there is no news yet, so that no webhook's delivery is made but by a test."""
+    return make_message(acme, conversation, direction=Direction.OUTBOUND, status=MessageStatus.QUEUED)
+
+
+@pytest.fixture
+def endpoint(acme: TenantScope) -> WebhookEndpoint:
+    return make_endpoint(acme)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from portal.errors import NotFound
 from portal.inbox.facts import Address
 from portal.inbox.people import Mention, People
 from portal.models import Contact, Conversation, Direction, Unit
-from portal.services import contacts, conversations
+from portal.services import conversations, joining
 from portal.tenancy import TenantScope, acting_for
 from tests.factories import make_conversation, make_message
 
@@ -73,7 +73,7 @@ def test_one_that_was_joined_twice_is_followed_to_the_end(
     with acting_for(acme), atomic():
         last = conversations.open_conversations(acme, connected_unit.id, [other.id])[other.id]
     with acting_for(acme), atomic():
-        contacts.merge(acme, acme.get(Contact, other.id), acme.get(Contact, kept.contact_id))
+        joining.make_one(acme, acme.get(Contact, other.id), acme.get(Contact, kept.contact_id))
 
     with acting_for(acme):
         queued = conversations.reply(acme, gone.id, text="Olá")

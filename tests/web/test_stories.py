@@ -8,6 +8,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution import errors
 from portal.models import (
+    CampaignRecipient,
     ColdReason,
     ConnectionStatus,
     Conversation,
@@ -17,16 +18,17 @@ from portal.models import (
     Message,
     MessageSource,
     MessageStatus,
+    RecipientState,
     StatusReason,
     Unit,
 )
 from portal.outbox import gates, lanes, owners
 from portal.permissions import Role
-from portal.services import delivery
+from portal.services import campaign_states, delivery
 from portal.services.connections import lock_connection, set_status
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from portal.web.reasons import DOUBTS, FAILURES, SERVER_AWAY
-from tests.factories import make_conversation, make_message, make_unit, make_user
+from portal.web.reasons import CANCELLATIONS, DOUBTS, FAILURES, SERVER_AWAY
+from tests.factories import make_campaign, make_conversation, make_message, make_unit, make_user
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import poll
 
@@ -61,6 +63,30 @@ def test_every_error_code_has_words() -> None:
     assert {lanes.EXPIRED, delivery.REFUSED, delivery.NEW_CHAT_REFUSED} <= set(FAILURES)
     assert owners.LOST in DOUBTS
     assert set(SERVER_AWAY) == gates.SERVER_AWAY
+
+
+@pytest.mark.parametrize("code", [campaign_states.CAMPAIGN_PAUSED, campaign_states.CAMPAIGN_CANCELLED])
+def test_message_that_was_taken_back_with_its_campaign_says_so(
+    admin: FlaskClient, acme: TenantScope, conversation: Conversation, code: str
+) -> None:
+    message = make_ours(acme, conversation, status=MessageStatus.CANCELLED, error_code=code)
+
+    assert str(CANCELLATIONS[code]) in story_of(admin, message)
+
+
+def test_message_of_a_campaign_leads_to_it_and_so_does_one_in_its_place(
+    admin: FlaskClient, acme: TenantScope, connected_unit: Unit, conversation: Conversation
+) -> None:
+    campaign = make_campaign(acme, connected_unit, [conversation.contact_id], name="Black Friday")
+    first = make_ours(acme, conversation, source=MessageSource.CAMPAIGN)
+    second = make_ours(acme, conversation, source=MessageSource.PERSON, resend_of_id=first.id)
+    with acting_for(acme), atomic():
+        handed = {"state": RecipientState.HANDED, "message_id": second.id}
+        db.session.execute(acme.update(CampaignRecipient).values(handed))
+
+    for message in (first, second):
+        assert f'<a href="/t/acme/campaigns/{campaign.id}">Campaign “Black Friday”</a>' in story_of(admin, message)
+    assert "Black Friday" not in story_of(admin, make_ours(acme, conversation))
 
 
 def test_ladder_is_told_with_all_its_times(admin: FlaskClient, acme: TenantScope, conversation: Conversation) -> None:

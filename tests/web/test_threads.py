@@ -1,14 +1,11 @@
 """A thread: who wrote what, in answer to what, and what became of it, in order."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from portal.clock import now
 from portal.db import atomic, db
@@ -28,6 +25,7 @@ from portal.services import conversations
 from portal.tenancy import TenantScope, acting_for
 from tests import files
 from tests.factories import make_conversation, make_message, make_remote_media
+from tests.statements import counted
 from tests.web.htmx import PART, poll
 from tests.web.threads import bubble
 
@@ -251,18 +249,3 @@ def make_hole(scope: TenantScope, conversation: Conversation) -> UUID:
         repair = scope.add(Repair(unit_id=conversation.unit_id, kind=RepairKind.HOLE, **span))
         db.session.flush()
         return repair.id
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The statements on tables that run meanwhile."""
-    statements: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-        if re.match(r"\s*(SELECT .* FROM|UPDATE|INSERT|DELETE)", statement, re.S):
-            statements.append(statement)
-
-    engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(engine, "before_cursor_execute", note)

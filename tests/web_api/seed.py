@@ -1,6 +1,7 @@
 """Two companies with people and units, and short ways to put rows into a state."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,10 @@ from werkzeug.test import TestResponse
 from portal import tenancy
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import Connection, Lane, Message, MessageSource
+from portal.models import Connection, Lane, Message, MessageSource, Relay
 from portal.permissions import Role
 from portal.services import accounts, conversations, units
-from portal.tenancy import TenantScope
+from portal.tenancy import TenantScope, across_tenants
 
 PASSWORD = "correct horse battery"
 PHONE = "+55 11 98888-0001"
@@ -64,6 +65,12 @@ def make_token(email: str, role: Role, **options: Any) -> str:
 def change_connection(scope: TenantScope, unit_id: UUID, **changes: object) -> None:
     with tenancy.acting_for(scope), atomic():
         db.session.execute(scope.update(Connection).where(Connection.unit_id == unit_id).values(changes))
+
+
+def beat(queue: str, *, age_s: int = 0) -> None:
+    """A worker of that queue was heard from so many seconds ago."""
+    with across_tenants("a worker serves every tenant"), atomic():
+        db.session.add(Relay(queue=queue, heartbeat_at=now() - timedelta(seconds=age_s)))
 
 
 def close_lane(scope: TenantScope, unit_id: UUID) -> None:

@@ -34,6 +34,7 @@ STATUS_KEYS = {
     "lastReceiptAt",
     "silentForSeconds",
     "warnings",
+    "test",
 }
 
 

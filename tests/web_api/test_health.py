@@ -12,15 +12,10 @@ from portal import __version__
 from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
-from portal.models import Lane, Relay
-from portal.queue import INBOX, OUTBOX
-from portal.tenancy import across_tenants, acting_for
-from tests.web_api.seed import Company, call, change_connection
-
-
-def beat(queue: str, *, age_s: int = 0) -> None:
-    with across_tenants("a test plays the worker"), atomic():
-        db.session.add(Relay(queue=queue, heartbeat_at=now() - timedelta(seconds=age_s)))
+from portal.models import Lane
+from portal.queue import BACKGROUND, INBOX, OUTBOX, QUEUES
+from portal.tenancy import acting_for
+from tests.web_api.seed import Company, beat, call, change_connection
 
 
 def checks(client: FlaskClient) -> dict[str, bool]:
@@ -39,8 +34,8 @@ def test_health_touches_nothing_else(client: FlaskClient, monkeypatch: pytest.Mo
 
 
 def test_ready_when_every_part_answers(client: FlaskClient, acme: Company) -> None:
-    beat(INBOX)
-    beat(OUTBOX)
+    for queue in QUEUES:
+        beat(queue)
 
     response = call(client, "GET", "/ready")
 
@@ -50,8 +45,10 @@ def test_ready_when_every_part_answers(client: FlaskClient, acme: Company) -> No
     assert all(check["ok"] and check["detail"] for check in response.json["checks"])
 
 
-@pytest.mark.parametrize("ages", [{}, {INBOX: 0}, {INBOX: 0, OUTBOX: 20}], ids=["none", "one", "old"])
-def test_not_ready_without_a_fresh_heartbeat_of_both_queues(client: FlaskClient, ages: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "ages", [{}, {INBOX: 0, BACKGROUND: 0}, {INBOX: 0, BACKGROUND: 0, OUTBOX: 20}], ids=["none", "some", "old"]
+)
+def test_not_ready_without_a_fresh_heartbeat_of_every_queue(client: FlaskClient, ages: dict[str, int]) -> None:
     for queue, age_s in ages.items():
         beat(queue, age_s=age_s)
 

@@ -70,6 +70,28 @@ def test_guessing_is_slowed_down_for_that_address_and_person_only(client: FlaskC
     assert (somebody_else.status_code, elsewhere.status_code) == (200, 200)
 
 
+@pytest.mark.parametrize("written", ["admin@acme.test ", " ADMIN@acme.test", "ad\x00min@acme.test"])
+def test_guessing_is_slowed_down_however_the_address_is_written(
+    client: FlaskClient, acme: Company, written: str
+) -> None:
+    wrong = {**ADMIN, "password": "wrong"}
+    for _ in range(10):
+        call(client, "POST", "/admin/login", json=wrong)
+
+    assert call(client, "POST", "/admin/login", json={**wrong, "email": written}).status_code == 429
+
+
+def test_guessing_from_one_network_of_ipv6_counts_as_one(client: FlaskClient, acme: Company) -> None:
+    wrong = {**ADMIN, "password": "wrong"}
+    neighbours = [{"REMOTE_ADDR": f"2001:db8::{number}"} for number in range(1, 12)]
+
+    statuses = [call(client, "POST", "/admin/login", json=wrong, environ_base=one).status_code for one in neighbours]
+    elsewhere = call(client, "POST", "/admin/login", json=wrong, environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"})
+
+    assert statuses == [401] * 10 + [429]
+    assert elsewhere.status_code == 401
+
+
 def test_signing_in_often_with_the_right_password_is_not_slowed_down(client: FlaskClient, acme: Company) -> None:
     statuses = {call(client, "POST", "/admin/login", json=ADMIN).status_code for _ in range(12)}
 

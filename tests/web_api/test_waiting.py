@@ -99,26 +99,31 @@ def test_waiting_room_seats_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.commits
-def test_waiting_holds_no_transaction_and_ends_when_the_message_is_sent(app: Flask, acme: Company) -> None:
+def test_waiting_holds_no_transaction_and_ends_when_the_message_is_sent(
+    app: Flask, acme: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = {**BODY, "clientMessageId": "order-1"}
     first = call(app.test_client(), "POST", "/messages", acme.admin, json=body).json
     state = {"status": "sent", "external_id": "3EB0B", "sending_at": now(), "sent_at": now()}
-    idle: list[int] = []
+    held: list[int] = []
 
     def deliver() -> None:
         with app.app_context():
-            idle.append(count_checked_out())
             settle_message(acme, UUID(first["messageId"]), **state)
 
-    worker = threading.Timer(0.5, deliver)
-    worker.start()
+    def deliver_meanwhile(_: float) -> None:
+        held.append(count_checked_out())
+        worker = threading.Thread(target=deliver)
+        worker.start()
+        worker.join()
+
+    monkeypatch.setattr(waiting, "sleep", deliver_meanwhile)
 
     response = call(app.test_client(), "POST", "/messages", acme.admin, json=body, headers={"Prefer": "wait=5"})
-    worker.join()
 
     assert response.status_code == 200
     assert (response.json["status"], response.json["externalId"], response.json["attempts"]) == ("sent", "3EB0B", 1)
-    assert idle == [0]
+    assert held == [0]
 
 
 def count_checked_out() -> int:

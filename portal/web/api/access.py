@@ -3,18 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from flask import g, request
+from flask import g
+from flask_babel import gettext as _
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from portal import tenancy
-from portal.errors import NotFound
+from portal.errors import Invalid, NotFound
 from portal.queries import units
-from portal.secrets import fingerprint
 from portal.services import accounts
 from portal.services.accounts import Account
 from portal.tenancy import TenantScope
 from portal.web.access import remote_address
+from portal.web.api.limits import bearer_token, count_refused_token
 
 CHALLENGE = WWWAuthenticate("bearer", {"realm": "portal"})
 
@@ -29,8 +30,9 @@ def open_scope() -> None:
 
     An operator has no tenant of their own: theirs is the one of the unit in the address.
     """
-    account = accounts.account_of_token(_token())
+    account = accounts.account_of_token(bearer_token())
     if account is None:
+        count_refused_token()
         raise Unauthorized(www_authenticate=CHALLENGE)
     g.account = account
     if g.unit_reference is not None:
@@ -40,15 +42,14 @@ def open_scope() -> None:
         _bind(accounts.own_scope(account, address=remote_address()))
 
 
-def token_key() -> str:
-    """What the limit counts by: the token, unreadable; callers without one share their address."""
-    token = _token()
-    return fingerprint(token) if token else remote_address() or ""
-
-
-def _token() -> str:
-    given = request.authorization
-    return given.token or "" if given is not None and given.type == "bearer" else ""
+def chosen_unit(reference: str | None) -> UUID:
+    """The unit of that id or short name, or the only one that the caller sees. Raises NotFound and Invalid."""
+    if reference:
+        return units.get_unit_by_id(g.scope, reference).id
+    unit = units.find_only_unit(g.scope)
+    if unit is None:
+        raise Invalid({"unitId": _("Say which unit sends: you have none, or more than one.")})
+    return unit.id
 
 
 def _scope_for_unit(account: Account, reference: str) -> TenantScope:

@@ -1,32 +1,38 @@
 """A blueprint whose calls say everything at once: who may call, what goes in, and what comes out."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request, Response
 from flask_smorest import Blueprint
-from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow import Schema, ValidationError
 from marshmallow.exceptions import SCHEMA
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from portal.errors import Invalid
-from portal.extensions import csrf, limiter
-from portal.web.api.access import open_scope, take_unit, token_key
+from portal.extensions import csrf
+from portal.web.api.access import open_scope, take_unit
 from portal.web.api.answers import refusal
+from portal.web.api.described import HEADERS_OF_EVERY_ANSWER, path_parameters, refusal_name, refusals_of
+from portal.web.api.limits import count_call
 
 View = TypeVar("View", bound=Callable[..., Any])
-# Twice what integrators are promised, so that two clocks' minutes never cut into the promise.
-LIMIT = "1200/minute"
 # What services call by another name than the calls do.
-FIELD_NAMES = {"text": "message", "file": "media", "pairing_number": "pairingNumber"}
+FIELD_NAMES = {
+    "text": "message",
+    "file": "media",
+    "pairing_number": "pairingNumber",
+    "pasted": "phones",
+    "at": "scheduledAt",
+    "audience": "contactIds",
+    **{f"variant_{number}": "content" for number in range(1, 6)},
+}
 
 
 class JsonParser(FlaskParser):
-    """Reads JSON objects; what a schema does not name is ignored, what it refuses is said field by field."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "json": EXCLUDE, "query": EXCLUDE}
+    """Reads JSON objects; what a schema refuses is said field by field."""
 
     def load_json(self, req: Request, schema: Schema) -> dict[str, object]:
         body = req.get_data(cache=True)
@@ -60,15 +66,16 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = JsonParser()
 
-    def __init__(self, name: str, *, url_prefix: str = "", is_open: bool = False, description: str = "") -> None:
+    def __init__(self, name: str, *, title: str, description: str, url_prefix: str = "", is_open: bool = False) -> None:
         super().__init__(f"api_{name}", __name__, url_prefix=url_prefix, description=description)
+        self.title = title
         self.is_open = is_open
         self.register_error_handler(Invalid, _invalid)
         # No cookie is read here, so there is nothing that a foreign page could misuse.
         csrf.exempt(self)
         if not is_open:
-            limiter.shared_limit(LIMIT, scope="api", key_func=token_key)(self)
             self.url_value_preprocessor(take_unit)
+            self.before_request(count_call)
             self.before_request(open_scope)
 
     def call(
@@ -77,31 +84,64 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         rule: str,
         *,
         access: Callable[[Any], Any],
+        operation: str,
         answer: type[Schema] | Schema,
         status: int = 200,
         also: tuple[int, ...] = (),
+        refuses: tuple[int, ...] = (),
         body: type[Schema] | None = None,
         query: type[Schema] | None = None,
+        header: Mapping[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """Register a view under this method and address, in Flask and in the OpenAPI description.
 
-        `access` is `public` or `requires(…)`; `also` are other statuses that the same answer comes with.
+        `access` is `public` or `requires(…)`; `operation` is what generated clients call it, and the docstring what
+        the description says of it. `also` are other statuses that the same answer comes with, and `refuses` those
+        that do not follow from the address and from what goes in. `header` is one that the view itself reads.
         """
 
+        address = f"{self.url_prefix}{rule}"
+        refusals = refusals_of(address, is_open=self.is_open, body=body, query=query, besides=refuses)
+
         def register(view: View) -> View:
-            guarded = self.response(status, answer)(view)
-            for other in also:
-                guarded = self.alt_response(other, schema=answer, success=True)(guarded)
+            guarded = self._answering(view, answer, status, also, refusals)
             if query is not None:
                 guarded = self.arguments(query, location="query")(guarded)
             if body is not None:
-                guarded = self.arguments(body)(guarded)
+                is_needed = any(field.required for field in body._declared_fields.values())
+                guarded = self.arguments(body, required=is_needed)(guarded)
+            if header is not None:
+                guarded = self.doc(parameters=[header])(guarded)
             if self.is_open:
                 guarded = self.doc(security=[])(guarded)
-            self.add_url_rule(rule, view_func=access(guarded), methods=[method])
+            guarded = self.doc(operationId=operation)(guarded)
+            self.add_url_rule(
+                rule,
+                view_func=access(guarded),
+                methods=[method],
+                parameters=path_parameters(address),
+                tags=[self.title],
+            )
             return view
 
         return register
+
+    def _answering(
+        self,
+        view: View,
+        answer: type[Schema] | Schema,
+        status: int,
+        also: Iterable[int],
+        refusals: Iterable[int],
+    ) -> Any:
+        """The view with what it answers: written by the schema, and described with each status."""
+        described = self.response(status, answer, headers=HEADERS_OF_EVERY_ANSWER)(view)
+        for other in also:
+            same = self.alt_response(other, schema=answer, headers=HEADERS_OF_EVERY_ANSWER, success=other < 400)
+            described = same(described)
+        for refused in refusals:
+            described = self.alt_response(refused, refusal_name(refused))(described)
+        return described
 
 
 def _invalid(error: Invalid) -> Response:

@@ -26,8 +26,14 @@ from portal.web.api.schemas import (
 from portal.web.api.waiting import LONGEST_WAIT_S, WaitingRoom
 from portal.web.state_warnings import find_warnings
 
-bp = ApiBlueprint("connections", url_prefix="/units/<unit_id>/whatsapp", description="WhatsApp connections")
+bp = ApiBlueprint(
+    "connections",
+    title="Connections",
+    description="A unit's connection to WhatsApp.",
+    url_prefix="/units/<unit_id>/whatsapp",
+)
 waiting_for_code = WaitingRoom(seats=4)
+EXAMPLE_CODE = "test"
 UNDER_WAY = (StatusReason.INITIALIZING, StatusReason.RESTARTING, StatusReason.WAITING_SCAN)
 # Nothing but a new code helps here, and asking for one harms nobody.
 RUN_OUT = (StatusReason.QR_EXPIRED, StatusReason.WAITING_SCAN)
@@ -37,21 +43,36 @@ RUN_OUT = (StatusReason.QR_EXPIRED, StatusReason.WAITING_SCAN)
     "POST",
     "/connect",
     access=requires(Permission.CONNECT),
+    operation="connectUnit",
     body=ConnectBody,
     answer=ConnectAnswer,
     status=201,
     also=(202,),
+    refuses=(409, 503),
 )
 def connect(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    connections.request_connect(g.scope, g.unit_id, pairing_number=body["pairing_number"])
+    """Ask for a QR code to link the unit's phone.
+
+    Waits for the code, ten seconds at most: 201 with it, else 202 with what is known so far.
+    """
+    connection = connections.request_connect(g.scope, g.unit_id, pairing_number=body["pairing_number"])
+    if g.scope.is_test:
+        return {"success": True, "connection": {**_example(), "id": connection.id}, "test": True}, 201
     connection = _wait_for_code()
     _refuse_when_it_failed(connection)
     state = {**_code(connection), "id": connection.id}
-    return {"success": True, "connection": state}, 202 if _is_waiting(connection) else 201
+    return {"success": True, "connection": state, "test": False}, 202 if _is_waiting(connection) else 201
 
 
-@bp.call("GET", "/status", access=requires(Permission.VIEW_UNITS), answer=StatusAnswer)
+@bp.call(
+    "GET",
+    "/status",
+    access=requires(Permission.VIEW_UNITS),
+    operation="getConnectionStatus",
+    answer=StatusAnswer,
+)
 def status() -> dict[str, Any]:
+    """See how a unit's connection is."""
     connection = units.get_connection(g.scope, g.unit_id)
     return {
         **_code(connection),
@@ -62,27 +83,54 @@ def status() -> dict[str, Any]:
         "connected_at": connection.connected_at,
         "disconnected_at": connection.disconnected_at,
         "last_update": _last_update(connection),
+        "test": g.scope.is_test,
     }
 
 
-@bp.call("GET", "/qrcode", access=requires(Permission.CONNECT), answer=QrCodeAnswer, also=(202,))
+@bp.call(
+    "GET",
+    "/qrcode",
+    access=requires(Permission.CONNECT),
+    operation="getQrCode",
+    answer=QrCodeAnswer,
+    also=(202,),
+    refuses=(409, 503),
+)
 def qrcode() -> tuple[dict[str, Any], int]:
-    _renew_code(units.get_connection(g.scope, g.unit_id))
+    """Get the QR code that can be scanned now.
+
+    One that ran out is asked for anew; 404 `no_qr_code` when nobody asked for one.
+    """
+    connection = units.get_connection(g.scope, g.unit_id)
+    _refuse_when_connected(connection)
+    if g.scope.is_test:
+        return {**_example(), "test": True}, 200
+    _renew_code(connection)
     connection = _wait_for_code()
     _refuse_when_it_failed(connection)
     _refuse_when_connected(connection)
-    return _code(connection), 202 if _is_waiting(connection) else 200
+    return {**_code(connection), "test": False}, 202 if _is_waiting(connection) else 200
 
 
-@bp.call("DELETE", "/disconnect", access=requires(Permission.CONNECT), answer=DoneAnswer)
+@bp.call(
+    "DELETE",
+    "/disconnect",
+    access=requires(Permission.CONNECT),
+    operation="disconnectUnit",
+    answer=DoneAnswer,
+    refuses=(409,),
+)
 def disconnect() -> dict[str, Any]:
+    """Unlink the unit's phone.
+
+    The wish is noted, and carried out at once in the background.
+    """
     connections.request_disconnect(g.scope, g.unit_id)
-    return {"success": True}
+    return {"success": True, "test": True} if g.scope.is_test else {"success": True}
 
 
 def _renew_code(connection: Connection) -> None:
     """Ask for a new code when the last one ran out; refuse when nobody asked for one."""
-    _refuse_when_connected(connection)
     if _has_run_out(connection):
         connections.request_connect(g.scope, g.unit_id)
     elif not _has_code(connection) and not _is_waiting(connection):
@@ -98,13 +146,24 @@ def _wait_for_code() -> Connection:
 
 def _code(connection: Connection) -> dict[str, Any]:
     """The state, with the code while it can be scanned and for those who may connect: a code links any phone."""
-    is_shown = _has_code(connection) and g.scope.allows(Permission.CONNECT)
+    is_shown = _has_code(connection) and g.scope.allows(Permission.CONNECT) and not g.scope.is_test
     return {
         "status": connection.status,
         "reason": connection.status_reason,
         "qr_code": png_address(connection.qr_code) if is_shown and connection.qr_code else None,
         "pairing_code": connection.pairing_code if is_shown else None,
         "qr_updated_at": connection.qr_updated_at,
+    }
+
+
+def _example() -> dict[str, Any]:
+    """What a test token gets in the place of a code: a picture that links no phone."""
+    return {
+        "status": ConnectionStatus.QR,
+        "reason": StatusReason.WAITING_SCAN,
+        "qr_code": png_address(EXAMPLE_CODE),
+        "pairing_code": None,
+        "qr_updated_at": now(),
     }
 
 

@@ -6,25 +6,30 @@ from typing import Any
 from uuid import UUID
 
 from flask import g, request
-from flask_babel import gettext as _
 
 from portal import phone
-from portal.errors import Invalid
 from portal.models import Message, MessageSource, MessageStatus
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
-from portal.queries import media as files
+from portal.queries import messages as queries
 from portal.queries import units
+from portal.queries.conversations import Position
+from portal.queries.messages import Filter
 from portal.services import conversations
 from portal.services.conversations import Queued
 from portal.services.media import Upload
 from portal.web.access import requires
+from portal.web.api.access import chosen_unit
 from portal.web.api.blueprint import ApiBlueprint
-from portal.web.api.schemas import MessageAnswer, MessageWithMedia, SendAnswer, SendBody, SendFromUnitBody
+from portal.web.api.described import PREFER
+from portal.web.api.message_answers import MessageAnswer, MessagePage, MessageWithMedia, SendAnswer, with_media
+from portal.web.api.message_schemas import MessagesQuery, SendBody, SendFromUnitBody
+from portal.web.api.paging import cut
 from portal.web.api.waiting import LONGEST_WAIT_S, WaitingRoom
 from portal.web.uploads import LARGEST_BODY
 
-bp = ApiBlueprint("messages", description="Messages")
+bp = ApiBlueprint("messages", title="Messages", description="Sending, and what became of it.")
+READ, SEND = requires(Permission.READ_MESSAGES), requires(Permission.SEND)
 waiting_for_sending = WaitingRoom(seats=3)
 WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\b", re.IGNORECASE)
 # Evolution took it, or it surely did not go: waiting longer tells nothing more about the sending.
@@ -58,33 +63,67 @@ def allow_files() -> None:
 @bp.call(
     "POST",
     "/messages",
-    access=requires(Permission.SEND),
+    access=SEND,
+    operation="sendMessage",
     body=SendFromUnitBody,
+    header=PREFER,
     answer=SendAnswer,
     status=202,
     also=(200,),
+    refuses=(409,),
 )
 def send(body: dict[str, Any]) -> tuple[Sending, int]:
-    return _send(_chosen_unit(body["unit_id"]), body)
+    """Send a message to a number.
+
+    202 once it is queued, 200 for one that was sent before under the same `clientMessageId`, and with `Prefer: wait`
+    once its way is known. 409 `never_connected` when the unit never had a number.
+    """
+    return _send(chosen_unit(body["unit_id"]), body)
 
 
 @bp.call(
     "POST",
     "/units/<unit_id>/whatsapp/send",
-    access=requires(Permission.SEND),
+    access=SEND,
+    operation="sendMessageFromUnit",
     body=SendBody,
+    header=PREFER,
     answer=SendAnswer,
     status=202,
     also=(200,),
+    refuses=(409,),
 )
 def send_from_unit(body: dict[str, Any]) -> tuple[Sending, int]:
+    """Send a message from this unit.
+
+    As `POST /messages`, for the unit in the address.
+    """
     return _send(g.unit_id, body)
 
 
-@bp.call("GET", "/messages/<uuid:message_id>", access=requires(Permission.READ_MESSAGES), answer=MessageAnswer)
+@bp.call("GET", "/messages", access=READ, operation="listMessages", query=MessagesQuery, answer=MessagePage)
+def index(query: dict[str, Any]) -> dict[str, Any]:
+    """List messages of all conversations, the one that was made last first.
+
+    With `since` it tells what is new. What changed is told by webhooks.
+    """
+    wanted = Filter(
+        status=query["status"],
+        direction=query["direction"],
+        unit_id=units.get_unit_by_id(g.scope, query["unit_id"]).id if query["unit_id"] else None,
+        client_message_id=query["client_message_id"],
+        since=query["since"],
+    )
+    before, limit = query["cursor"].id if query["cursor"] else None, query["limit"]
+    found = queries.list_messages(g.scope, wanted, before=before, limit=limit + 1)
+    page, last = cut(found, limit)
+    return {"items": with_media(page), "next": Position(last.created_at, last.id) if last else None}
+
+
+@bp.call("GET", "/messages/<uuid:message_id>", access=READ, operation="getMessage", answer=MessageAnswer)
 def show(message_id: UUID) -> MessageWithMedia:
-    message = inbox.get_message(g.scope, message_id)
-    return MessageWithMedia(message, files.list_media(g.scope, [message]).get(message.id))
+    """See what became of a message."""
+    return with_media([inbox.get_message(g.scope, message_id)])[0]
 
 
 def _send(unit_id: UUID, body: dict[str, Any]) -> tuple[Sending, int]:
@@ -97,28 +136,21 @@ def _send(unit_id: UUID, body: dict[str, Any]) -> tuple[Sending, int]:
         client_message_id=body["client_message_id"],
         source=MessageSource.API,
     )
-    message = _wait_for_sending(queued)
-    is_settled = queued.is_repeat or message.status not in IN_DOUBT
+    wait_s = 0.0 if queued.is_held else _preferred_wait_s()
+    message = _wait_for_sending(queued, wait_s) if wait_s else queued.message
+    # Who did not ask to wait is told that it was taken, however fast it was sent.
+    is_settled = queued.is_repeat or (wait_s > 0 and message.status not in IN_DOUBT)
     sending = Sending(message, phone.canonical(body["phone"]), queued.is_repeat, queued.is_held)
     return sending, 200 if is_settled else 202
 
 
-def _chosen_unit(reference: str | None) -> UUID:
-    if reference:
-        return units.get_unit_by_id(g.scope, reference).id
-    unit = units.find_only_unit(g.scope)
-    if unit is None:
-        raise Invalid({"unitId": _("Say which unit sends: you have none, or more than one.")})
-    return unit.id
-
-
-def _wait_for_sending(queued: Queued) -> Message:
-    """The message once its way is known; at once when nobody asked to wait, or the unit is away."""
+def _wait_for_sending(queued: Queued, wait_s: float) -> Message:
+    """The message once its way is known, or as it is when the time is over."""
     scope, message_id = g.scope, queued.message.id
     return waiting_for_sending.wait(
         lambda: inbox.get_message(scope, message_id),
         lambda message: message.status not in IN_DOUBT,
-        at_most_s=0 if queued.is_held else _preferred_wait_s(),
+        at_most_s=wait_s,
     )
 
 

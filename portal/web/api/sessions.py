@@ -3,43 +3,65 @@
 import json
 from typing import Any
 
-from flask import Response, request
+from flask import request
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
-from portal.extensions import limiter
 from portal.secrets import fingerprint
 from portal.services import accounts
-from portal.web.access import public, remote_address
+from portal.web.access import address_group, public
 from portal.web.api.answers import refuse
 from portal.web.api.blueprint import ApiBlueprint
+from portal.web.api.limits import (
+    REFUSED_PER_ACCOUNT,
+    count_open_call,
+    count_refused_token,
+    is_failure,
+    limiter,
+    wrong_passwords,
+)
 from portal.web.api.schemas import LoginBody, RefreshBody, TokensAnswer
 
-bp = ApiBlueprint("sessions", url_prefix="/admin", is_open=True, description="Tokens")
-
-
-def is_failure(response: Response) -> bool:
-    return response.status_code == 401
+bp = ApiBlueprint(
+    "sessions",
+    title="Signing in",
+    description="Tokens for a person. Programs better use a token that an administrator makes in the portal.",
+    url_prefix="/admin",
+    is_open=True,
+)
+bp.before_request(count_open_call)
 
 
 def attempt_key() -> str:
     """One address trying one account: neither locks out the other people of an office nor the account's owner."""
-    return f"{remote_address()} {fingerprint(_claimed_email())}"
+    return f"{address_group()} {fingerprint(_claimed_email())}"
 
 
-@bp.call("POST", "/login", access=public, body=LoginBody, answer=TokensAnswer)
-@limiter.limit("10/minute", key_func=attempt_key, deduct_when=is_failure)
+@bp.call("POST", "/login", access=public, operation="signIn", body=LoginBody, answer=TokensAnswer, refuses=(401,))
+@wrong_passwords
+@limiter.limit(REFUSED_PER_ACCOUNT, key_func=attempt_key, deduct_when=is_failure)
 def login(body: dict[str, str]) -> dict[str, Any]:
+    """Sign in with an e-mail address and a password.
+
+    The access token goes into `Authorization: Bearer` of every other call, and lasts `expiresIn` seconds.
+    """
     account = accounts.sign_in(body["email"], body["password"])
     if account is None:
         refuse(401, "wrong_credentials", _("The e-mail address or the password is wrong."))
     return {"tokens": accounts.issue_tokens(account), "user": account}
 
 
-@bp.call("POST", "/refresh", access=public, body=RefreshBody, answer=TokensAnswer)
+@bp.call(
+    "POST", "/refresh", access=public, operation="refreshTokens", body=RefreshBody, answer=TokensAnswer, refuses=(401,)
+)
 def refresh(body: dict[str, str]) -> dict[str, Any]:
+    """Exchange a refresh token for two new tokens.
+
+    It may be used once. One that is used again ends every token of that sign-in.
+    """
     renewed = accounts.refresh(body["refresh_token"])
     if renewed is None:
+        count_refused_token()
         refuse(401, "refresh_token_refused", _("This refresh token is over or was used before. Sign in again."))
     account, tokens = renewed
     return {"tokens": tokens, "user": account}
@@ -51,4 +73,4 @@ def _claimed_email() -> str:
         email = json.loads(request.get_data(cache=True)).get("email", "")
     except (ValueError, RecursionError, AttributeError, HTTPException):
         return ""
-    return ascii(email).strip().lower()
+    return ascii(accounts.as_typed(email)) if isinstance(email, str) else ""
