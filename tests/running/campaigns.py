@@ -15,12 +15,13 @@ from portal.app import create_app
 from portal.clock import now
 from portal.config import Config
 from portal.db import among, atomic, db
-from portal.extensions import parts
+from portal.extensions import limiter, parts
 from portal.models import Campaign, CampaignRecipient, Contact, PlanState, RecipientState, Tenant, Unit
 from portal.queries import campaigns as queries
 from portal.queries.campaign_forecasts import forecast_campaign
 from portal.services import campaign_states, units
 from portal.tenancy import TenantScope, across_tenants, acting_for
+from portal.web.api.limits import limiter as api_limiter
 from tests.running.clients import Rows, SimulatorApi
 
 GONE = ("sent", "delivered", "read", "replied")
@@ -102,7 +103,9 @@ class Organiser:
 @contextmanager
 def organiser_of(env: Mapping[str, str]) -> Iterator[Organiser]:
     """Act on the rows of a portal that runs with this environment."""
-    before = dict(vars(parts))
+    # There is one of each in a process, and other tests have theirs.
+    shared = (parts, limiter, api_limiter)
+    before = [dict(vars(each)) for each in shared]
     app = create_app(Config.load(env))
     try:
         with app.app_context():
@@ -112,9 +115,9 @@ def organiser_of(env: Mapping[str, str]) -> Iterator[Organiser]:
             db.session.remove()
             db.engine.dispose()
     finally:
-        # There is one set of them in a process, and other tests have theirs.
-        vars(parts).clear()
-        vars(parts).update(before)
+        for each, kept in zip(shared, before, strict=True):
+            vars(each).clear()
+            vars(each).update(kept)
 
 
 @dataclass(frozen=True)
