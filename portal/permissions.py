@@ -27,13 +27,25 @@ class Permission(StrEnum):
     MANAGE_CAMPAIGNS = "manage_campaigns"
     # The tokens of a company's programs, and where these listen.
     MANAGE_INTEGRATIONS = "manage_integrations"
+    # Who belongs to a company, in which role and units, and what they are signed in with.
+    MANAGE_MEMBERS = "manage_members"
+    READ_AUDIT = "read_audit"
+    # What only the company itself decides: who of the portal may read its messages, and its whole export.
+    MANAGE_COMPANY = "manage_company"
     OPERATE = "operate"
 
 
 ALLOWED: dict[Role, frozenset[Permission]] = {
     # An operator runs every tenant without reading its messages (R7).
     Role.SUPER_ADMIN: frozenset(
-        {Permission.VIEW_UNITS, Permission.MANAGE_UNITS, Permission.CONNECT, Permission.OPERATE}
+        {
+            Permission.VIEW_UNITS,
+            Permission.MANAGE_UNITS,
+            Permission.CONNECT,
+            Permission.MANAGE_MEMBERS,
+            Permission.READ_AUDIT,
+            Permission.OPERATE,
+        }
     ),
     Role.TENANT_ADMIN: frozenset(
         {
@@ -48,6 +60,9 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.READ_CAMPAIGNS,
             Permission.MANAGE_CAMPAIGNS,
             Permission.MANAGE_INTEGRATIONS,
+            Permission.MANAGE_MEMBERS,
+            Permission.READ_AUDIT,
+            Permission.MANAGE_COMPANY,
         }
     ),
     Role.AGENT: frozenset(
@@ -60,6 +75,9 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
         }
     ),
 }
+
+# What an operator may do besides while a company lets them read.
+ALLOWED_BY_GRANT = frozenset({Permission.READ_MESSAGES, Permission.READ_CAMPAIGNS})
 
 
 class ApiScope(StrEnum):

@@ -11,6 +11,8 @@ from sqlalchemy import insert
 from portal.clock import now
 from portal.db import atomic, db
 from portal.models import (
+    AccessGrant,
+    AccountLink,
     ChangeKind,
     ConsentEvent,
     ConsentKind,
@@ -28,10 +30,12 @@ from portal.models import (
     ImportRow,
     ImportSource,
     ImportState,
+    LinkKind,
     MergedMessage,
     Message,
     MessageChange,
     MessageKind,
+    RecoveryCode,
     Repair,
     RepairKind,
     RowKind,
@@ -41,6 +45,7 @@ from portal.models import (
     TenantSettings,
     Unit,
     User,
+    UserSession,
     UserUnit,
     WebhookEvent,
 )
@@ -87,6 +92,8 @@ def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
         scan_token = connections.create_scan_link(scope, unit.id)
     _make_leftovers(scope, unit)
     admin = _make_person(f"admin@{slug}.test", scope, Role.TENANT_ADMIN)
+    agent = _make_person(f"agent@{slug}.test", scope, Role.AGENT, unit)
+    _make_ways_in(scope, admin, agent)
     message = make_message(scope, conversation, kind=MessageKind.DOCUMENT, media_id=make_media(scope, thumbnail=JPEG))
     _make_list(scope, conversation.contact_id)
     make_template(scope)
@@ -98,7 +105,7 @@ def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
         scope=scope,
         unit=unit,
         admin=admin,
-        agent=_make_person(f"agent@{slug}.test", scope, Role.AGENT, unit),
+        agent=agent,
         conversation=conversation,
         message=message,
         scan_token=scan_token,
@@ -132,6 +139,16 @@ def _make_person(email: str, scope: TenantScope, role: Role, *in_units: Unit) ->
 @cache
 def _hash_of_password(make_hash: Callable[[str], str]) -> str:
     return make_hash(PASSWORD)
+
+
+def _make_ways_in(scope: TenantScope, admin: User, agent: User) -> None:
+    """How people got in, or may: a browser, a link that is over, a code for a lost phone, and an operator of before."""
+    over = now() - timedelta(days=1)
+    with acting_for(scope), atomic():
+        scope.add(UserSession(user_id=agent.id, token_hash=uuid4().hex * 2, expires_at=now() + timedelta(days=1)))
+        scope.add(AccountLink(user_id=agent.id, kind=LinkKind.INVITATION, created_by_id=admin.id, expires_at=over))
+        scope.add(RecoveryCode(user_id=agent.id, code_hash=uuid4().hex * 2))
+        scope.add(AccessGrant(granted_by_id=admin.id, reason="A look at a fault", expires_at=over))
 
 
 def _make_leftovers(scope: TenantScope, unit: Unit) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from portal.clock import now
@@ -33,7 +34,7 @@ from portal.models import (
 )
 from portal.permissions import ApiScope, Role
 from portal.secrets import fingerprint
-from portal.services import accounts, api_tokens, conversations, media, servers, units
+from portal.services import accounts, api_tokens, conversations, media, servers, sessions, units
 from portal.services.audit import Actor
 from portal.services.connections import lock_connection, set_status
 from portal.services.media import Upload
@@ -63,6 +64,15 @@ def make_user(
     unit_slugs: tuple[str, ...] = (),
 ) -> User:
     return accounts.create_user(email=email, role=role, password=PASSWORD, tenant_slug=tenant, unit_slugs=unit_slugs)
+
+
+def sign_in(client: FlaskClient, user: User) -> None:
+    """Let that person be signed in, in this browser."""
+    account = accounts.find_account(user.id)
+    assert account is not None
+    with client.session_transaction() as session:
+        session["_user_id"] = sessions.start(account, address="127.0.0.1", user_agent="a test's browser")
+        session["_fresh"] = True
 
 
 def make_connected_unit(

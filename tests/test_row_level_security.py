@@ -22,7 +22,13 @@ OWNED = {
 }
 TENANTS_MAY_CHANGE = sorted(set(OWNED) - {"tenants", "audit_events"})
 # People of two kinds: an operator belongs to no tenant, so their id cannot stand beside one.
-ONE_PERSON = {("api_tokens", "user_id"), ("audit_events", "user_id")}
+ONE_PERSON = {
+    ("account_links", "created_by_id"),
+    *(
+        (table, "user_id")
+        for table in ("account_links", "api_tokens", "audit_events", "recovery_codes", "user_sessions")
+    ),
+}
 REFUSED = "row-level security|permission denied"
 
 
@@ -149,6 +155,14 @@ def test_nobody_changes_the_audit_log(acme: Company, role: str, change: str) -> 
         pytest.raises(ProgrammingError, match="permission denied"),
         acting_as(role, acme.scope.tenant_id) as connection,
     ):
+        connection.execute(text(change))
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"]
+)
+def test_not_even_the_owner_of_the_tables_changes_the_audit_log(acme: Company, change: str) -> None:
+    with pytest.raises(ProgrammingError, match="only added to"), acting_as("none") as connection:
         connection.execute(text(change))
 
 

@@ -47,10 +47,13 @@ from portal.models.media import Media, MediaState, MessageKind
 from portal.models.message_templates import MessageTemplate, TemplateVersion
 from portal.models.queues import ColdReason, CountedOutcome, EventState, Lane, Relay, WebhookCount, WebhookEvent
 from portal.models.repairs import Repair, RepairKind
+from portal.models.sessions import AccessGrant, AccountLink, LinkKind, RecoveryCode, UserSession
 from portal.models.webhooks import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookTopic
 
 __all__ = [
     "CAMPAIGN_PRIORITY",
+    "AccessGrant",
+    "AccountLink",
     "ApiToken",
     "ApiTokenUnit",
     "AuditEvent",
@@ -85,6 +88,7 @@ __all__ = [
     "ImportSource",
     "ImportState",
     "Lane",
+    "LinkKind",
     "Media",
     "MediaState",
     "MergedMessage",
@@ -99,6 +103,7 @@ __all__ = [
     "PlanProblem",
     "PlanState",
     "RecipientState",
+    "RecoveryCode",
     "Relay",
     "Repair",
     "RepairKind",
@@ -115,6 +120,7 @@ __all__ = [
     "TokenKind",
     "Unit",
     "User",
+    "UserSession",
     "UserUnit",
     "WebhookCount",
     "WebhookDelivery",

@@ -5,7 +5,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,6 +33,12 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(String(120))
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     created_at: Mapped[CreatedAt]
+    # Nobody of it gets in and nothing leaves, until an operator lets it go on.
+    suspended_at: Mapped[datetime | None]
+    # Suspended for good: its administrators may fetch what it has until `erase_at`.
+    closed_at: Mapped[datetime | None]
+    erase_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
 
 
 class Unit(Base):
@@ -77,9 +93,15 @@ class User(Base):
     id: Mapped[Id]
     tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
     email: Mapped[str] = mapped_column(String(254), unique=True)
-    password_hash: Mapped[str] = mapped_column(String(255))
+    # None: invited, and has chosen none yet.
+    password_hash: Mapped[str | None] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(enum_text())
     locale: Mapped[str | None] = mapped_column(String(10))
+    # The secret of the second factor; from `totp_since` on it is asked for.
+    totp_secret_encrypted: Mapped[str | None] = mapped_column(Text)
+    totp_since: Mapped[datetime | None]
+    # The last time step whose code was taken: a code is good once (RFC 6238 section 5.2).
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[CreatedAt]
     disabled_at: Mapped[datetime | None]
 
@@ -156,12 +178,17 @@ class ApiTokenUnit(Base):
 
 
 class AuditEvent(Base):
-    """A change made by a person or a token: who, what, when, from where, before and after. Only ever inserted."""
+    """A change made by a person or a token: who, what, when, from where, before and after.
+
+    Only ever inserted: a trigger refuses every other change.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (
         same_tenant("api_token_id", "api_tokens"),
         Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),
+        # What happened to one thing.
+        Index("ix_audit_events_subject_id", "subject_id", "id"),
     )
 
     id: Mapped[Id]

@@ -56,8 +56,9 @@ def sign_in(email: str, password: str) -> Account | None:
     """The account, or None: nobody learns whether the address or the password was wrong."""
     with across_tenants("the address decides the tenant"):
         user = db.session.scalar(select(User).where(User.email == as_typed(email), User.disabled_at.is_(None)))
-        is_right = check_password_hash(user.password_hash if user else _NOBODYS_HASH, password[:LONGEST_PASSWORD])
-        return _account(user) if user and is_right else None
+        kept = user.password_hash if user else None
+        is_right = check_password_hash(kept or _NOBODYS_HASH, password[:LONGEST_PASSWORD])
+        return _account(user) if user and kept and is_right else None
 
 
 def find_account(user_id: UUID) -> Account | None:

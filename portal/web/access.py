@@ -4,39 +4,63 @@ from collections.abc import Callable
 from functools import wraps
 from ipaddress import ip_address, ip_network
 from typing import ParamSpec, TypeVar
-from uuid import UUID
 
 from flask import g, request
+from flask import session as cookie
 from flask_babel import gettext as _
-from flask_login import UserMixin, current_user, login_required
+from flask_login import UserMixin, current_user, login_required, login_user, logout_user
 
 from portal.errors import Forbidden
 from portal.extensions import login
 from portal.permissions import Permission
-from portal.services import accounts
+from portal.services import sessions
 from portal.services.accounts import Account
+from portal.services.sessions import OpenSession
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
-    """What Flask-Login keeps of the person; the session cookie holds the id only."""
+    """What Flask-Login keeps of the person; the cookie holds the token of their session only."""
 
-    def __init__(self, account: Account) -> None:
-        self.account = account
+    def __init__(self, token: str, session: OpenSession) -> None:
+        self.token = token
+        self.session = session
+        self.account = session.account
 
     def get_id(self) -> str:
-        return str(self.account.id)
+        return self.token
 
 
 @login.user_loader  # type: ignore[untyped-decorator]
-def load_user(user_id: str) -> SignedIn | None:
-    try:
-        account = accounts.find_account(UUID(user_id))
-    except ValueError:
-        return None
-    return SignedIn(account) if account else None
+def load_user(token: str) -> SignedIn | None:
+    session = sessions.find(token)
+    return SignedIn(token, session) if session else None
+
+
+def sign_in_here(account: Account) -> None:
+    """Sign the person in, in this browser, and keep nothing of whoever was signed in before."""
+    _forget()
+    cookie.permanent = True
+    token = sessions.start(account, address=remote_address(), user_agent=request.user_agent.string)
+    session = sessions.find(token)
+    if session is not None:
+        login_user(SignedIn(token, session))
+
+
+def sign_out_here() -> None:
+    if current_user.is_authenticated:
+        sessions.end(current_user.session.id)
+    logout_user()
+    _forget()
+
+
+def _forget() -> None:
+    """Leave nothing in the cookie but the language, which is the browser's."""
+    kept = {name: cookie[name] for name in ("locale",) if name in cookie}
+    cookie.clear()
+    cookie.update(kept)
 
 
 def public(view: Callable[P, R]) -> Callable[P, R]:
@@ -59,7 +83,8 @@ def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             account = current_account()
-            if account.allows(permission):
+            # Within a tenant's pages it is the scope that counts: a company may let operators read for a while.
+            if g.get("scope", account).allows(permission):
                 return view(*args, **kwargs)
             if account.token:
                 raise Forbidden(_("This token does not allow that call. Make one with the scope it needs."))

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, g, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from flask_login import current_user, login_user, logout_user
+from flask_login import current_user
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import DataRequired
@@ -15,7 +15,7 @@ from portal.extensions import csrf, limiter, login
 from portal.permissions import Role
 from portal.services import accounts
 from portal.services.accounts import Account
-from portal.web.access import SignedIn, address_group, current_account, public
+from portal.web.access import address_group, current_account, public, sign_in_here, sign_out_here
 from portal.web.errors import envelope, wants_json
 from portal.web.language import LOCALES
 
@@ -69,15 +69,14 @@ def sign_in() -> ResponseReturnValue:
     if account is None:
         problem = _("The e-mail address or the password is wrong. Check both and try again.")
         return render_template("auth/login.html", form=form, problem=problem), 401
-    session.permanent = True
-    login_user(SignedIn(account))
+    sign_in_here(account)
     return _see_other(safe_path(request.args.get("next")) or _first_page(account))
 
 
 @bp.post("/logout")
 @public
 def sign_out() -> Response:
-    logout_user()
+    sign_out_here()
     return _see_other(url_for(".login_page"))
 
 

@@ -27,6 +27,7 @@ from portal.outbox.servers import default_server_id
 from portal.permissions import Permission
 from portal.tenancy import across_tenants
 from tests.companies import Company, make_token
+from tests.factories import sign_in
 
 # What stands in an address and names a tenant's row. A new one needs a sample here, or the walk fails.
 SAMPLES: dict[str, Callable[[Company], str]] = {
@@ -105,8 +106,7 @@ def apart(company: Company) -> Company:
 
 def caller(app: Flask, user: User) -> Caller:
     client = app.test_client()
-    with client.session_transaction() as session:
-        session["_user_id"], session["_fresh"] = str(user.id), True
+    sign_in(client, user)
     return Caller(client, make_token(user))
 
 

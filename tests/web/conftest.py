@@ -20,6 +20,7 @@ from tests.factories import (
     make_tenant,
     make_unit,
     make_user,
+    sign_in,
 )
 
 OpenBrowser = Callable[[User], FlaskClient]
@@ -86,8 +87,7 @@ def browser(app: Flask) -> OpenBrowser:
 
     def open_for(user: User) -> FlaskClient:
         client = _english(app)
-        with client.session_transaction() as session:
-            session["_user_id"], session["_fresh"] = str(user.id), True
+        sign_in(client, user)
         return client
 
     return open_for
