@@ -36,6 +36,10 @@ class Config:
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     trusted_proxies: int = 0
     evolution_timeout_s: float = 90.0
+    # `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; without it links are shown instead of sent.
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    sentry_dsn: str = field(default="", repr=False)
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> "Config":
@@ -48,6 +52,8 @@ class Config:
         problems += _unreadable(
             portal_env, log_level, proxies, database=values["DATABASE_URL"], key=values["EVOLUTION_API_KEY"]
         )
+        mail = {name: env.get(name, "").strip() for name in ("SMTP_URL", "MAIL_FROM")}
+        problems += _unusable_mail(mail["SMTP_URL"], mail["MAIL_FROM"])
         encryption_keys = tuple(key.strip() for key in env.get("ENCRYPTION_KEYS", "").split(",") if key.strip())
         if portal_env == PRODUCTION:
             problems += _weak(values, encryption_keys)
@@ -64,6 +70,9 @@ class Config:
             log_level=log_level,
             encryption_keys=encryption_keys,
             trusted_proxies=int(proxies),
+            smtp_url=mail["SMTP_URL"],
+            mail_from=mail["MAIL_FROM"],
+            sentry_dsn=env.get("SENTRY_DSN", "").strip(),
         )
 
     @property
@@ -83,6 +92,15 @@ def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str,
         problems.append("EVOLUTION_API_KEY must be plain ASCII, for it goes into an HTTP header")
     if database and not _with_driver(database).startswith(DRIVER):
         problems.append("DATABASE_URL must begin with postgresql://")
+    return problems
+
+
+def _unusable_mail(smtp_url: str, mail_from: str) -> list[str]:
+    problems = []
+    if smtp_url and not (urlsplit(smtp_url).scheme in ("smtp", "smtps") and urlsplit(smtp_url).hostname):
+        problems.append("SMTP_URL must look like smtp://user:password@host:587 or smtps://user:password@host:465")
+    if smtp_url and "@" not in mail_from:
+        problems.append("MAIL_FROM must be an e-mail address where SMTP_URL is set")
     return problems
 
 
