@@ -24,7 +24,7 @@ from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
 from portal.extensions import parts
-from portal.services import accounts
+from portal.services import accounts, passwords
 
 SETTINGS = {
     "SECRET_KEY": "a-secret-for-tests-only-of-32-characters-and-more",
@@ -81,6 +81,7 @@ def _quick_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if not request.node.get_closest_marker("slow_hashes"):
             patch.setattr(accounts, "generate_password_hash", quick_hash)
+            patch.setattr(passwords, "generate_password_hash", quick_hash)
         yield
 
 

@@ -16,14 +16,14 @@ from portal.errors import Invalid, NotFound
 from portal.models import ApiToken, ApiTokenUnit, Tenant, TokenKind, Unit, User, UserUnit
 from portal.permissions import Permission, Role, permissions_of
 from portal.secrets import fingerprint, new_secret
+from portal.services.passwords import LONGEST as LONGEST_PASSWORD
+from portal.services.passwords import checked_password
 from portal.services.units import checked_name, checked_slug
 from portal.tenancy import TenantScope, TokenUse, across_tenants, may
 
 ACCESS_FOR = timedelta(hours=1)
 REFRESH_FOR = timedelta(days=30)
 USE_NOTED_EVERY = timedelta(minutes=1)
-SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 200
 # Checked when the address is unknown, so that the answer takes as long as for a known one.
 _NOBODYS_HASH = generate_password_hash("nobody")
 
@@ -245,8 +245,10 @@ def _check_user(email: str, role: Role, password: str, tenant_slug: str | None, 
     problems = {}
     if "@" not in email or "\x00" in email or len(email) > 254:
         problems["email"] = _("Give an e-mail address, such as name@company.com.")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        problems["password"] = _("Choose a password of at least %(shortest)s characters.", shortest=SHORTEST_PASSWORD)
+    try:
+        checked_password(password, email=email)
+    except Invalid as e:
+        problems |= e.fields
     if (role is Role.SUPER_ADMIN) == bool(tenant_slug):
         problems["tenant"] = _("A super admin belongs to no tenant; everybody else to exactly one.")
     if unit_slugs and role is not Role.AGENT:
