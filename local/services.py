@@ -47,6 +47,7 @@ class Services:
         env: Mapping[str, str] = os.environ,
     ) -> None:
         self._lock = FolderLock(folder)
+        self._is_durable = durable
         wheels_only = Prefer(prefer) is Prefer.WHEELS
         named = {} if wheels_only else env
         self._named = {name: named.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
@@ -83,6 +84,8 @@ class Services:
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Make a database, a copy of the template, and give its URL."""
         self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, template)
+        if not self._is_durable:
+            self._execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit TO off"), name)
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:

@@ -179,8 +179,10 @@ def _emptied_afterwards() -> Iterator[None]:
 
 
 def _empty(engine: Engine) -> None:
-    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    names = [table.name for table in Base.metadata.sorted_tables]
+    having_rows = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
     with engine.begin() as connection:
-        # Past the trigger that lets the audit log only grow.
+        # Past references, and past the trigger that lets the audit log only grow. Quicker than TRUNCATE of all, by far.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        for name in connection.scalars(text(having_rows)).all():
+            connection.execute(text(f"DELETE FROM {name}"))

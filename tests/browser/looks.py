@@ -1,7 +1,7 @@
 """How a page is looked at: in both languages, on a phone and on a desk, light and dark, and with axe."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ SCREENS = os.environ.get("PORTAL_SCREENS")
 # left out, it is seen whether the page itself keeps to the policy.
 LANGUAGES_FOR_AXE = LANGUAGES if SCREENS else ("pt-BR",)
 GRAVE = ("serious", "critical")
+# What size and colour can change; all else is the same in every look.
+RULES_OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
 
 SIDEWAYS = """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
   .filter((box) => box === document.scrollingElement || ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
@@ -87,10 +89,11 @@ def look_at(page: Page, sight: Sight, language: str, *, has_axe: bool) -> list[s
             page.goto(sight.path)
             expect(page.locator("main")).to_be_visible()
         # From one colour to the other some parts take a moment.
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", look["color_scheme"])
         page.evaluate(SETTLE)
         found += [f"{name}: {problem}" for problem in overflowing(page)]
         if has_axe:
-            found += [f"{name}: {problem}" for problem in barriers(page)]
+            found += [f"{name}: {problem}" for problem in barriers(page, rules=RULES_OF_LOOKS if turn else None)]
             take_picture(page, sight, name)
     return found
 
@@ -101,9 +104,10 @@ def overflowing(page: Page) -> list[str]:
     return found
 
 
-def barriers(page: Page) -> list[str]:
-    """What axe finds that keeps people out. It adds styles of its own, which the page's policy would refuse."""
-    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+def barriers(page: Page, *, rules: Sequence[str] | None = None) -> list[str]:
+    """What axe finds that keeps people out, by all rules or these. It adds styles, which the page's policy refuses."""
+    options = {"runOnly": list(rules)} if rules else None
+    violations: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
     return [
         f"{violation['id']} at {[node['target'] for node in violation['nodes']]}"
         for violation in violations
