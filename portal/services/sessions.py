@@ -1,22 +1,30 @@
 """The browsers in which people are signed in: each can be seen and ended, and each knows when it was sure last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, and_, select, update
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import UserSession
+from portal.errors import Conflict, NotFound
+from portal.models import User, UserSession
 from portal.secrets import fingerprint, new_secret
-from portal.services import accounts
+from portal.services import accounts, audit
 from portal.services.accounts import Account
+from portal.services.audit import Actor
 from portal.tenancy import across_tenants
 
 SIGNED_IN_FOR = timedelta(days=14)
+UNUSED_FOR = timedelta(days=7)
 USE_NOTED_EVERY = timedelta(minutes=1)
+# An address from which the person signed in within this time is one of theirs.
+ADDRESS_KNOWN_FOR = timedelta(days=30)
 LONGEST_USER_AGENT = 200
+OWN = "a session belongs to a person, whatever the tenant"
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class OpenSession:
 def start(account: Account, *, address: str | None, user_agent: str) -> str:
     """Sign this browser in. The token goes into its cookie; only its fingerprint is kept."""
     token = new_secret()
-    with across_tenants("a session belongs to a person, whatever the tenant"), atomic():
+    with across_tenants(OWN), atomic():
         db.session.add(
             UserSession(
                 tenant_id=account.tenant_id,
@@ -42,19 +50,14 @@ def start(account: Account, *, address: str | None, user_agent: str) -> str:
                 expires_at=now() + SIGNED_IN_FOR,
             )
         )
+        audit.record_own(account.tenant_id, Actor(account.id, address), "user.signed_in", after={"to": "portal"})
     return token
 
 
 def find(token: str) -> OpenSession | None:
     """The session of this cookie, unless it was ended, is over, or its person may sign in no more."""
     with across_tenants("a cookie finds its person"):
-        row = db.session.scalar(
-            select(UserSession).where(
-                UserSession.token_hash == fingerprint(token),
-                UserSession.revoked_at.is_(None),
-                UserSession.expires_at > now(),
-            )
-        )
+        row = db.session.scalar(select(UserSession).where(UserSession.token_hash == fingerprint(token), _is_open()))
         account = accounts.find_account(row.user_id) if row else None
         if row is None or account is None:
             return None
@@ -64,9 +67,60 @@ def find(token: str) -> OpenSession | None:
         return session
 
 
-def end(session_id: UUID) -> None:
-    with across_tenants("a session belongs to a person, whatever the tenant"):
-        _change(session_id, revoked_at=now())
+def list_open(account: Account) -> Sequence[UserSession]:
+    """All of a person's sessions that go on, the one used last first."""
+    with across_tenants(OWN):
+        own = select(UserSession).where(UserSession.user_id == account.id, _is_open())
+        return db.session.scalars(own.order_by(UserSession.used_at.desc(), UserSession.id.desc())).all()
+
+
+def list_recent_addresses(email: str) -> Sequence[str | None]:
+    """From where that account signed in lately; for an account that is none, nothing, and as fast."""
+    with across_tenants("whoever signs in is not known yet"):
+        since = UserSession.created_at > now() - ADDRESS_KNOWN_FOR
+        used = select(UserSession.address).join(User, User.id == UserSession.user_id).where(User.email == email, since)
+        return db.session.scalars(used.distinct()).all()
+
+
+def confirm(session: OpenSession) -> None:
+    """The person showed again who they are."""
+    with across_tenants(OWN):
+        _change(session.id, confirmed_at=now())
+
+
+def sign_out(session: OpenSession, *, address: str | None) -> None:
+    with across_tenants(OWN), atomic():
+        _change(session.id, revoked_at=now())
+        audit.record_own(session.account.tenant_id, Actor(session.account.id, address), "user.signed_out")
+
+
+def end(session: OpenSession, session_id: UUID, *, address: str | None) -> None:
+    """End another session of the same person. Raises NotFound, and Conflict for the one they are using."""
+    if session_id == session.id:
+        raise Conflict(_("This is the browser you are using. To leave it, sign out."))
+    if not _end_where(session, UserSession.id == session_id, address):
+        raise NotFound("no such session")
+
+
+def end_others(session: OpenSession, *, address: str | None) -> int:
+    """End all sessions of the person but this one; how many that were."""
+    return _end_where(session, UserSession.id != session.id, address)
+
+
+def _end_where(session: OpenSession, which: ColumnElement[bool], address: str | None) -> int:
+    own = update(UserSession).where(UserSession.user_id == session.account.id, which, _is_open())
+    with across_tenants(OWN), atomic():
+        ended = db.session.scalars(own.values(revoked_at=now()).returning(UserSession.id)).all()
+        if ended:
+            by = Actor(session.account.id, address)
+            audit.record_own(session.account.tenant_id, by, "user.sessions_ended", after={"count": len(ended)})
+    return len(ended)
+
+
+def _is_open() -> ColumnElement[bool]:
+    return and_(
+        UserSession.revoked_at.is_(None), UserSession.expires_at > now(), UserSession.used_at > now() - UNUSED_FOR
+    )
 
 
 def _change(session_id: UUID, **values: object) -> None:

@@ -41,7 +41,7 @@ def load_user(token: str) -> SignedIn | None:
 
 def sign_in_here(account: Account) -> None:
     """Sign the person in, in this browser, and keep nothing of whoever was signed in before."""
-    _forget()
+    sign_out_here()
     cookie.permanent = True
     token = sessions.start(account, address=remote_address(), user_agent=request.user_agent.string)
     session = sessions.find(token)
@@ -51,7 +51,7 @@ def sign_in_here(account: Account) -> None:
 
 def sign_out_here() -> None:
     if current_user.is_authenticated:
-        sessions.end(current_user.session.id)
+        sessions.sign_out(current_user.session, address=remote_address())
     logout_user()
     _forget()
 
@@ -96,6 +96,12 @@ def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R
     return decorate
 
 
+def current_session() -> OpenSession:
+    """The browser in which whoever asks for a page is signed in."""
+    session: OpenSession = current_user.session
+    return session
+
+
 def current_account() -> Account:
     """The person behind the request: by bearer token on the API, by session cookie on pages."""
     account: Account = g.get("account") or current_user.account
@@ -108,8 +114,12 @@ def remote_address() -> str | None:
 
 def address_group() -> str:
     """What limits count by: the address, or the network of IPv6 addresses that one connection may choose among."""
+    return group_of(remote_address())
+
+
+def group_of(given: str | None) -> str:
     try:
-        address = ip_address(remote_address() or "")
+        address = ip_address(given or "")
     except ValueError:
         return "unknown"
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

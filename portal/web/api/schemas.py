@@ -37,6 +37,7 @@ class ErrorAnswer(CamelSchema):
 class LoginBody(CamelSchema):
     email = PlainText(required=True, metadata={"example": "me@company.com"})
     password = PlainText(required=True, metadata={"format": "password", "example": "a long password"})
+    code = PlainText(metadata={"description": "Of whoever has a second factor: from the app, or a recovery code."})
 
 
 class RefreshBody(CamelSchema):

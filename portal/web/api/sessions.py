@@ -8,19 +8,20 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
 from portal.secrets import fingerprint
-from portal.services import accounts
-from portal.web.access import address_group, public
+from portal.services import accounts, own_account, second_factors
+from portal.services.accounts import Account
+from portal.web.access import address_group, public, remote_address
 from portal.web.api.answers import refuse
 from portal.web.api.blueprint import ApiBlueprint
 from portal.web.api.limits import (
     REFUSED_PER_ACCOUNT,
     count_open_call,
     count_refused_token,
-    is_failure,
     limiter,
     wrong_passwords,
 )
 from portal.web.api.schemas import LoginBody, RefreshBody, TokensAnswer
+from portal.web.throttling import account_counter, code_counter, is_wrong
 
 bp = ApiBlueprint(
     "sessions",
@@ -30,6 +31,8 @@ bp = ApiBlueprint(
     is_open=True,
 )
 bp.before_request(count_open_call)
+count_account = account_counter(limiter)
+count_code = code_counter(limiter)
 
 
 def attempt_key() -> str:
@@ -39,16 +42,20 @@ def attempt_key() -> str:
 
 @bp.call("POST", "/login", access=public, operation="signIn", body=LoginBody, answer=TokensAnswer, refuses=(401,))
 @wrong_passwords
-@limiter.limit(REFUSED_PER_ACCOUNT, key_func=attempt_key, deduct_when=is_failure)
+@limiter.limit(REFUSED_PER_ACCOUNT, key_func=attempt_key, deduct_when=is_wrong)
 def login(body: dict[str, str]) -> dict[str, Any]:
     """Sign in with an e-mail address and a password.
 
     The access token goes into `Authorization: Bearer` of every other call, and lasts `expiresIn` seconds.
+    Somebody with a second factor also sends a `code`; without one the answer is 401 `second_factor_required`.
     """
+    count_account(body["email"])
     account = accounts.sign_in(body["email"], body["password"])
     if account is None:
         refuse(401, "wrong_credentials", _("The e-mail address or the password is wrong."))
-    return {"tokens": accounts.issue_tokens(account), "user": account}
+    if second_factors.is_on(account.id):
+        _take_code(account, body.get("code", ""))
+    return {"tokens": own_account.sign_in_program(account, address=remote_address()), "user": account}
 
 
 @bp.call(
@@ -65,6 +72,14 @@ def refresh(body: dict[str, str]) -> dict[str, Any]:
         refuse(401, "refresh_token_refused", _("This refresh token is over or was used before. Sign in again."))
     account, tokens = renewed
     return {"tokens": tokens, "user": account}
+
+
+def _take_code(account: Account, code: str) -> None:
+    count_code(account.email, code)
+    if not code:
+        refuse(401, "second_factor_required", _("Send the code of your second factor as well."))
+    if not second_factors.take(account, code, address=remote_address()):
+        refuse(401, "wrong_code", _("This code is not right, or it was used already."))
 
 
 def _claimed_email() -> str:
