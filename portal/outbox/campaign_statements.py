@@ -5,14 +5,16 @@ Only for work across tenants (`across_tenants`): the guard that reads statements
 
 from sqlalchemy import text
 
+from portal.outbox.statements import SUSPENDED
+
 # The units before everything else: whoever pauses a campaign, opens a conversation or applies events holds them too.
 # Whose message waits, and may leave today, needs nothing: many of those must not keep the others from their turn.
 LOCK_DUE_UNITS = text(
-    """
+    f"""
     SELECT units.id
     FROM lanes JOIN units ON units.id = lanes.unit_id
     WHERE lanes.evolution_server_id = ANY(CAST(:servers AS uuid[])) AND lanes.is_open AND lanes.message_id IS NULL
-        AND lanes.campaign_at <= now() + :ahead_s * interval '1 second'
+        AND lanes.campaign_at <= now() + :ahead_s * interval '1 second' AND lanes.tenant_id <> ALL ({SUSPENDED})
         AND (lanes.campaign_until > now() AND lanes.campaign_day = CAST(now() AT TIME ZONE units.time_zone AS date)
             AND EXISTS (SELECT FROM messages WHERE unit_id = units.id AND status = 'queued' AND priority = :priority)
             ) IS NOT TRUE

@@ -5,16 +5,19 @@ Only for work across tenants (`across_tenants`): the guard that reads statements
 
 from sqlalchemy import text
 
+# Of a company that an operator suspended nothing leaves; what waits stays where it is, and grows old as ever. Found
+# once for a statement, and not once for each row.
+SUSPENDED = "ARRAY(SELECT id FROM tenants WHERE suspended_at IS NOT NULL)"
 # The lanes are locked first: the statement after that sees what was committed before, so no message is taken twice
 # and no lane is put to rest while something waits in it.
 LOCK_DUE_LANES = text(
-    """
+    f"""
     SELECT due.unit_id
     FROM unnest(CAST(:servers AS uuid[]), CAST(:free AS int[])) AS slots (server_id, free)
     CROSS JOIN LATERAL (
         SELECT unit_id FROM lanes
         WHERE evolution_server_id = slots.server_id AND has_work AND is_open AND message_id IS NULL
-            AND next_send_at <= now() + :ahead_s * interval '1 second'
+            AND next_send_at <= now() + :ahead_s * interval '1 second' AND tenant_id <> ALL ({SUSPENDED})
         ORDER BY next_send_at LIMIT slots.free FOR UPDATE SKIP LOCKED
     ) AS due
     """
@@ -108,12 +111,12 @@ PUT_TO_REST = text(
     """
 )
 SECONDS_TO_NEXT = text(
-    """
+    f"""
     SELECT extract(epoch FROM least(
         min(next_send_at) FILTER (WHERE has_work), min(campaign_at) FILTER (WHERE NOT has_work)) - clock_timestamp())
     FROM lanes
     WHERE evolution_server_id = ANY(CAST(:servers AS uuid[])) AND is_open AND message_id IS NULL
-        AND (has_work OR campaign_at IS NOT NULL)
+        AND (has_work OR campaign_at IS NOT NULL) AND tenant_id <> ALL ({SUSPENDED})
     """
 )
 LOCK_UNITS = text(

@@ -5,12 +5,16 @@ Only for work across tenants (`across_tenants`): the guard that reads statements
 
 from sqlalchemy import text
 
-# Whoever holds a unit decides about its campaigns now: they are looked at again next time.
+from portal.outbox.statements import SUSPENDED
+
+# Whoever holds a unit decides about its campaigns now: they are looked at again next time. Those of a suspended company
+# have missed their time when it goes on.
 LOCK_DUE_CAMPAIGNS = text(
-    """
+    f"""
     SELECT campaigns.id, campaigns.tenant_id
     FROM campaigns JOIN units ON units.id = campaigns.unit_id
     WHERE campaigns.state = 'scheduled' AND campaigns.scheduled_at <= CAST(:at AS timestamptz)
+        AND campaigns.tenant_id <> ALL ({SUSPENDED})
     ORDER BY campaigns.scheduled_at LIMIT :most FOR NO KEY UPDATE OF units SKIP LOCKED
     """
 )
@@ -137,7 +141,7 @@ LOCK_RECHECKS = text(
 # A server that hangs must not take every caretaker, and no number is asked about at two places at once. What a worker
 # had begun when it died is begun again after the lease.
 CLAIM_NUMBER_CHECKS = text(
-    """
+    f"""
     WITH due AS (
         SELECT campaigns.id, campaigns.unit_id, campaigns.number_check_at, connections.instance_name,
             lanes.evolution_server_id AS server_id
@@ -147,7 +151,7 @@ CLAIM_NUMBER_CHECKS = text(
         WHERE campaigns.number_check_at <= CAST(:at AS timestamptz) AND campaigns.plan_state = 'done'
             AND NOT campaigns.is_test AND campaigns.state IN ('draft', 'scheduled', 'processing', 'paused')
             AND lanes.is_open AND lanes.evolution_server_id <> ALL(CAST(:busy AS uuid[]))
-            AND connections.instance_name IS NOT NULL
+            AND connections.instance_name IS NOT NULL AND campaigns.tenant_id <> ALL ({SUSPENDED})
         ORDER BY campaigns.number_check_at LIMIT :most FOR UPDATE OF campaigns SKIP LOCKED
     ), of_units AS (
         SELECT *, row_number() OVER (PARTITION BY unit_id ORDER BY number_check_at) AS turn FROM due

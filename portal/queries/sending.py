@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 
 from portal.clock import now
 from portal.db import db
-from portal.models import Connection, EvolutionServer, Lane, Message, MessageStatus
+from portal.models import Connection, EvolutionServer, Lane, Message, MessageStatus, Tenant
 from portal.queries import undelivered
 from portal.queries.undelivered import MOST_COUNTED, Bucket, Filter
 from portal.tenancy import TenantScope, across_tenants
@@ -18,12 +18,15 @@ from portal.tenancy import TenantScope, across_tenants
 class Cause(StrEnum):
     """What keeps a queued message from leaving."""
 
+    COMPANY_SUSPENDED = "company_suspended"
     NOT_CONNECTED = "not_connected"
     SERVER_AWAY = "server_away"
     UNIT_AWAY = "unit_away"
     TRIED_AGAIN = "tried_again"
     NEW_CHATS_PAUSED = "new_chats_paused"
     NEW_CHATS_SLOW = "new_chats_slow"
+    # Campaigns only: the gap between two messages, the hours and days, the number for a day.
+    NEXT_TURN = "next_turn"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Gates:
     connection: Connection
     lane: Lane
     server_pause: Hold | None
+    # An operator let nothing of the whole company leave since then.
+    suspended_at: datetime | None = None
 
     def hold(self, *, is_cold: bool) -> Hold | None:
         """What holds a message now; `is_cold`: the person never wrote to this unit. None: nothing does."""
@@ -57,8 +62,15 @@ class Gates:
             return Hold(Cause.NEW_CHATS_SLOW, until=lane.next_cold_at, reason=lane.cold_reason)
         return None
 
+    def turn_hold(self) -> Hold | None:
+        """Until when the unit's pace holds the messages of campaigns."""
+        at = self.lane.campaign_at
+        return Hold(Cause.NEXT_TURN, until=at) if at is not None and at > now() else None
+
     def _unit_hold(self) -> Hold | None:
         lane = self.lane
+        if self.suspended_at is not None:
+            return Hold(Cause.COMPANY_SUSPENDED, since=self.suspended_at)
         if not lane.is_open:
             return Hold(Cause.NOT_CONNECTED, since=self.connection.disconnected_at)
         if self.server_pause is not None:
@@ -94,7 +106,8 @@ def get_gates(scope: TenantScope, unit_id: UUID) -> Gates:
     same_unit = (Lane.tenant_id == Connection.tenant_id) & (Lane.unit_id == Connection.unit_id)
     statement = scope.select(Connection, Connection, Lane).join(Lane, same_unit).where(Connection.unit_id == unit_id)
     connection, lane = db.session.execute(statement.execution_options(populate_existing=True)).one()
-    return Gates(connection, lane, _find_server_pause(lane.evolution_server_id))
+    suspended_at = db.session.scalar(scope.select(Tenant, Tenant.suspended_at))
+    return Gates(connection, lane, _find_server_pause(lane.evolution_server_id), suspended_at)
 
 
 def count_ahead(scope: TenantScope, message: Message) -> int:

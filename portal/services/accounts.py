@@ -1,6 +1,6 @@
 """Who a person is, which tenant they may act for, and the tokens they carry. Finding that out crosses tenants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,15 +12,16 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.errors import Invalid, NotFound
+from portal.errors import Forbidden, Invalid, NotFound
 from portal.models import ApiToken, ApiTokenUnit, Tenant, TokenKind, Unit, User, UserUnit
 from portal.permissions import Permission, Role, permissions_of
+from portal.queries import access_grants
 from portal.secrets import fingerprint, new_secret
 from portal.services.passwords import LONGEST as LONGEST_PASSWORD
 from portal.services.passwords import checked_password
-from portal.services.units import checked_name, checked_slug
 from portal.tenancy import TenantScope, TokenUse, across_tenants, may
 
+SUSPENDED = "suspended"
 ACCESS_FOR = timedelta(hours=1)
 REFRESH_FOR = timedelta(days=30)
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -40,6 +41,9 @@ class Account:
     unit_ids: frozenset[UUID] | None
     locale: str | None
     token: TokenUse | None = None
+    # An operator suspended their company; closed: for good.
+    is_suspended: bool = False
+    is_closed: bool = False
 
     def allows(self, permission: Permission) -> bool:
         return may(self.role, self.token, permission)
@@ -67,33 +71,39 @@ def find_account(user_id: UUID) -> Account | None:
         return _account(user) if user else None
 
 
-def scope_for(account: Account, tenant_slug: str, *, address: str | None = None) -> TenantScope:
-    """What the account may see of that tenant. Raises NotFound for a stranger, just as for no such tenant."""
+def scope_for(
+    account: Account, tenant_slug: str, *, address: str | None = None, is_export: bool = False
+) -> TenantScope:
+    """What the account may see of that tenant. Raises NotFound for a stranger, just as for no such tenant.
+
+    This is the way of the pages: only there an operator reads what the tenant lets them. Raises Forbidden when the
+    tenant is suspended, but for an operator; of one that is closed there is nothing left but its export.
+    """
     with across_tenants("the address names the tenant"):
         tenant_id = db.session.scalar(select(Tenant.id).where(Tenant.slug == as_typed(tenant_slug)))
-    return _scope(account, tenant_id, address)
+        scope = _scope(account, tenant_id, address, is_export=is_export)
+        is_granted = account.role is Role.SUPER_ADMIN and access_grants.find_running(scope) is not None
+    return replace(scope, is_granted=is_granted)
 
 
 def scope_for_unit(account: Account, unit_id: UUID, *, address: str | None = None) -> TenantScope:
-    """The scope of the tenant that unit belongs to. Raises NotFound for a stranger."""
+    """The scope of the tenant that unit belongs to. Raises NotFound for a stranger, Forbidden while it is suspended."""
     with across_tenants("an id alone names the unit"):
         tenant_id = db.session.scalar(select(Unit.tenant_id).where(Unit.id == unit_id))
     return _scope(account, tenant_id, address)
 
 
 def own_scope(account: Account, *, address: str | None = None) -> TenantScope:
-    """The scope of the account's own tenant. Raises NotFound for a super admin, who has none."""
+    """The scope of the account's own tenant. Raises NotFound for a super admin, who has none.
+
+    Raises Forbidden while the tenant is suspended.
+    """
     return _scope(account, account.tenant_id, address)
 
 
 def as_typed(text: str) -> str:
     """What somebody typed as an address or a short name; PostgreSQL's text refuses NUL."""
     return text.replace("\x00", "").strip().lower()
-
-
-def list_tenants() -> list[Tenant]:
-    with across_tenants("the operator's list of tenants"):
-        return list(db.session.scalars(select(Tenant).order_by(Tenant.name)))
 
 
 def system_scope(tenant_slug: str) -> TenantScope:
@@ -103,16 +113,6 @@ def system_scope(tenant_slug: str) -> TenantScope:
     if tenant_id is None:
         raise NotFound(_("There is no tenant %(slug)s.", slug=tenant_slug))
     return TenantScope(tenant_id)
-
-
-def create_tenant(*, name: str, slug: str) -> Tenant:
-    tenant = Tenant(name=checked_name(name), slug=checked_slug(slug))
-    try:
-        with across_tenants("a new tenant is nobody's yet"), atomic():
-            db.session.add(tenant)
-    except IntegrityError as e:
-        raise Invalid({"slug": _("Another tenant already uses this short name.")}) from e
-    return tenant
 
 
 def create_user(
@@ -190,7 +190,7 @@ def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
 
 
 def _account(user: User) -> Account:
-    slug = db.session.scalar(select(Tenant.slug).where(Tenant.id == user.tenant_id)) if user.tenant_id else None
+    tenant = db.session.get(Tenant, user.tenant_id) if user.tenant_id else None
     units = db.session.scalars(select(UserUnit.unit_id).where(UserUnit.user_id == user.id))
     role = Role(user.role)
     return Account(
@@ -198,25 +198,29 @@ def _account(user: User) -> Account:
         email=user.email,
         role=role,
         tenant_id=user.tenant_id,
-        tenant_slug=slug,
+        tenant_slug=tenant.slug if tenant else None,
         unit_ids=frozenset(units) if role is Role.AGENT else None,
         locale=user.locale,
+        is_suspended=tenant is not None and tenant.suspended_at is not None,
+        is_closed=tenant is not None and tenant.closed_at is not None,
     )
 
 
 def _token_account(token: ApiToken) -> Account:
     _note_use(token)
-    slug = db.session.scalar(select(Tenant.slug).where(Tenant.id == token.tenant_id))
+    tenant = db.session.scalars(select(Tenant).where(Tenant.id == token.tenant_id)).one()
     units = db.session.scalars(select(ApiTokenUnit.unit_id).where(ApiTokenUnit.token_id == token.id))
     return Account(
         id=None,
         email="",
         role=Role.TENANT_ADMIN,
         tenant_id=token.tenant_id,
-        tenant_slug=slug,
+        tenant_slug=tenant.slug,
         unit_ids=frozenset(units) or None,
         locale=None,
         token=TokenUse(token.id, permissions_of(token.scopes or ()), is_test=token.kind == TokenKind.TEST),
+        is_suspended=tenant.suspended_at is not None,
+        is_closed=tenant.closed_at is not None,
     )
 
 
@@ -227,10 +231,12 @@ def _note_use(token: ApiToken) -> None:
             db.session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=now()))
 
 
-def _scope(account: Account, tenant_id: UUID | None, address: str | None) -> TenantScope:
+def _scope(account: Account, tenant_id: UUID | None, address: str | None, *, is_export: bool = False) -> TenantScope:
     is_member = account.tenant_id == tenant_id or account.role is Role.SUPER_ADMIN
     if tenant_id is None or not is_member:
         raise NotFound("no such tenant")
+    if account.is_suspended and not (account.is_closed and is_export):
+        raise Forbidden(_suspension_words(account), code=SUSPENDED)
     return TenantScope(
         tenant_id=tenant_id,
         user_id=account.id,
@@ -238,6 +244,17 @@ def _scope(account: Account, tenant_id: UUID | None, address: str | None) -> Ten
         unit_ids=account.unit_ids,
         address=address,
         token=account.token,
+    )
+
+
+def _suspension_words(account: Account) -> str:
+    if account.is_closed:
+        return str(_("Your company's account is closed. Its administrators can still fetch its data, for a while."))
+    return str(
+        _(
+            "Your company's account is suspended: nothing is sent, and nothing can be changed. What customers write is"
+            " kept. Ask whoever runs this portal."
+        )
     )
 
 

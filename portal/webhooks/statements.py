@@ -12,7 +12,8 @@ _UNDER_WAY = """
         AND next_attempt_at > now() AND next_attempt_at <= now() + :lease_s * interval '1 second'
 """
 # The endpoints are locked first: the statement after that sees what other workers took before. Those that are well and
-# those that are only probed are asked for apart, each with as many as may be posted to.
+# those that are only probed are asked for apart, each with as many as may be posted to. A suspended company's programs
+# are told once it goes on.
 LOCK_DUE_ENDPOINTS = text(
     f"""
     SELECT endpoint.id
@@ -24,6 +25,7 @@ LOCK_DUE_ENDPOINTS = text(
     ) AS first
     CROSS JOIN LATERAL ({_UNDER_WAY}) AS under_way
     WHERE endpoint.disabled_at IS NULL AND coalesce(endpoint.paused_until <= now(), true)
+        AND endpoint.tenant_id <> ALL (ARRAY(SELECT id FROM tenants WHERE suspended_at IS NOT NULL))
         AND (endpoint.failures >= :unwell) = :is_probe AND under_way.number < :each
     ORDER BY under_way.number, first.next_attempt_at
     LIMIT :most FOR NO KEY UPDATE OF endpoint SKIP LOCKED
