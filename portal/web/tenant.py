@@ -1,18 +1,27 @@
 """The parent of all pages of a tenant: it opens the scope, so no page under it can be reached without one."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec, TypeVar
 
-from flask import Blueprint, g
+from flask import Blueprint, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import tenancy
+from portal.errors import Forbidden
 from portal.extensions import login
+from portal.models import AccessGrant
 from portal.permissions import Permission
+from portal.queries import access_grants as grants
 from portal.queries import conversations, tenants, undelivered
-from portal.services import accounts
+from portal.services import access_grants, accounts
 from portal.web.access import current_account, remote_address
+from portal.web.render import wants_part
+
+P = ParamSpec("P")
+R = TypeVar("R")
+READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Navigation:
     can_operate: bool
     unread: int
     undelivered: int
+    # While operators may read: for the company's administrators, and for the operator who does.
+    grant: AccessGrant | None
 
 
 def make_blueprint() -> Blueprint:
@@ -49,19 +60,56 @@ def _open_scope() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         refused: ResponseReturnValue = login.unauthorized()
         return refused
-    g.scope = accounts.scope_for(current_account(), g.tenant_slug, address=remote_address())
+    is_export = getattr(_view(), "serves_closed", False)
+    try:
+        g.scope = accounts.scope_for(current_account(), g.tenant_slug, address=remote_address(), is_export=is_export)
+    except Forbidden:
+        if not _may_still_export():
+            raise
+        return redirect(url_for("tenant.company_export.show"), code=303)
+    if request.method not in READING:
+        # Leave to read is none to change anything.
+        g.scope = replace(g.scope, is_granted=False)
     tenancy.bind(g.scope)
+    if g.scope.is_granted:
+        _note_use()
     return None
+
+
+def while_closed(view: Callable[P, R]) -> Callable[P, R]:
+    """A page that a company's people still reach when the company is closed."""
+    view.serves_closed = True  # type: ignore[attr-defined]
+    return view
+
+
+def _view() -> object:
+    return current_app.view_functions.get(request.endpoint or "")
+
+
+def _may_still_export() -> bool:
+    """Whether this is a page, for an administrator of a company that is closed."""
+    account, is_page = current_account(), request.method == "GET" and not wants_part()
+    return account.is_closed and account.allows(Permission.MANAGE_COMPANY) and is_page
+
+
+def _note_use() -> None:
+    """Tell the company what an operator reads, before they do; a page that is refused shows nothing."""
+    page = request.endpoint or ""
+    access = getattr(_view(), "access", None)
+    if isinstance(access, Permission) and g.scope.allows(access):
+        access_grants.note_use(g.scope, operator=current_account().email, page=page)
 
 
 def _navigation() -> Navigation:
     can_read = g.scope.allows(Permission.READ_MESSAGES)
+    sees_grant = g.scope.is_granted or g.scope.allows(Permission.MANAGE_COMPANY)
     return Navigation(
         tenant_name=tenants.get_tenant_name(g.scope),
         can_read_messages=can_read,
         can_operate=g.scope.allows(Permission.OPERATE),
         unread=conversations.count_unread(g.scope) if can_read else 0,
         undelivered=undelivered.count_waiting(g.scope) if can_read else 0,
+        grant=grants.find_running(g.scope) if sees_grant else None,
     )
 
 
