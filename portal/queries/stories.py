@@ -4,19 +4,33 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from portal.db import db
-from portal.models import Campaign, Contact, Conversation, Message, MessageStatus, Unit, User
-from portal.queries import campaign_lines, sending, undelivered
-from portal.queries.sending import Hold
+from portal.models import (
+    CAMPAIGN_PRIORITY,
+    Campaign,
+    ConsentKind,
+    Contact,
+    Conversation,
+    Message,
+    MessageStatus,
+    Unit,
+    User,
+)
+from portal.queries import campaign_lines, consent, deciders, sending, undelivered
+from portal.queries.campaigns import OPTED_OUT
+from portal.queries.consent import Evidence
+from portal.queries.deciders import Decided
+from portal.queries.sending import Gates, Hold
 from portal.queries.undelivered import Bucket, bucket_of
 from portal.tenancy import TenantScope
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What holds a queued message now (None: nothing), and how many go before it."""
+    """What holds a queued message now (None: nothing), how many go before it, and what all of its unit pass."""
 
     hold: Hold | None
     ahead: int
+    gates: Gates
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,10 @@ class Story:
     second: Message | None
     waiting: Waiting | None
     campaign: Campaign | None
+    # What a person decided about it, or about its campaign while it waited.
+    decided: Decided | None
+    # What shows that the person wants no campaigns, where that is why nothing was sent.
+    opt_out: Evidence | None
 
 
 def get_story(scope: TenantScope, message_id: UUID) -> Story:
@@ -39,6 +57,7 @@ def get_story(scope: TenantScope, message_id: UUID) -> Story:
     message = scope.get(Message, message_id)
     conversation = scope.get(Conversation, message.conversation_id)
     unit = scope.get(Unit, message.unit_id)
+    decided = deciders.find_about_message(scope, message)
     return Story(
         message=message,
         contact=scope.get(Contact, conversation.contact_id),
@@ -48,7 +67,9 @@ def get_story(scope: TenantScope, message_id: UUID) -> Story:
         first=scope.get(Message, message.resend_of_id) if message.resend_of_id else None,
         second=undelivered.find_resends(scope, [message]).get(message.id),
         waiting=_waiting(scope, message),
-        campaign=campaign_lines.find_campaign(scope, message),
+        campaign=campaign_lines.find_campaign(scope, message) or (decided.campaign if decided else None),
+        decided=decided,
+        opt_out=_opt_out(scope, message, conversation.contact_id),
     )
 
 
@@ -62,4 +83,14 @@ def _waiting(scope: TenantScope, message: Message) -> Waiting | None:
     if message.status != MessageStatus.QUEUED:
         return None
     gates = sending.get_gates(scope, message.unit_id)
-    return Waiting(gates.hold(is_cold=message.is_cold), sending.count_ahead(scope, message))
+    hold = gates.hold(is_cold=message.is_cold)
+    if hold is None and message.priority >= CAMPAIGN_PRIORITY:
+        hold = gates.turn_hold()
+    return Waiting(hold, sending.count_ahead(scope, message), gates)
+
+
+def _opt_out(scope: TenantScope, message: Message, contact_id: UUID) -> Evidence | None:
+    if message.status != MessageStatus.CANCELLED or message.error_code != OPTED_OUT:
+        return None
+    newest = next(iter(consent.list_events(scope, contact_id)), None)
+    return newest if newest is not None and newest.event.kind == ConsentKind.OPTED_OUT else None

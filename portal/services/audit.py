@@ -44,6 +44,18 @@ def record_for_operator(
     _add(None, by, action, subject, before, after)
 
 
+def record_own(
+    tenant_id: UUID | None,
+    by: Actor,
+    action: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """As `record`, for what people do with their own account: in their company's log, an operator's in none."""
+    _add(tenant_id, by, action, ("user", by.user_id), before, after)
+
+
 def _add(
     tenant_id: UUID | None,
     by: Actor,

@@ -14,8 +14,10 @@ from flask_babel import gettext as _
 from portal.clock import now
 from portal.models import Campaign, PauseReason, Unit
 from portal.pacing import Pace, next_slot
+from portal.queries.deciders import Decided
 from portal.queries.sending import Cause, Gates
 from portal.queries.undelivered import Bucket
+from portal.web import audit_words
 from portal.web.campaign_cautions import Caution
 from portal.web.formats import grouped
 from portal.web.moments import moment
@@ -31,11 +33,14 @@ class Circumstances:
     gates: Gates
     pace: Pace
     others: Sequence[Campaign]
+    # Of what counts for today already, what has not left.
+    waiting: int = 0
 
     @property
     def sent_today(self) -> int:
         lane = self.gates.lane
-        return lane.campaign_count if lane.campaign_day == self.pace.day_of(now()) else 0
+        counted = lane.campaign_count if lane.campaign_day == self.pace.day_of(now()) else 0
+        return max(0, counted - self.waiting)
 
     @property
     def opened_at(self) -> datetime | None:
@@ -47,12 +52,14 @@ class Circumstances:
 
 def list_hindrances(found: Circumstances) -> list[Caution]:
     """What holds the campaign up now, the gravest first; nothing when nothing does."""
-    return [*_about_unit(found), *_about_pace(found), *_about_others(found)]
+    return [*_about_unit(found), *list_hindrances_of_pace(found), *_about_others(found)]
 
 
-def pause_caution(campaign: Campaign, unit: Unit) -> Caution:
-    """Why the campaign is paused, and what to do before it is resumed."""
+def pause_caution(campaign: Campaign, unit: Unit, paused: Decided | None = None) -> Caution:
+    """Why the campaign is paused, and what to do before it is resumed; `paused` is what the log says of it."""
     reason = PauseReason(campaign.pause_reason or PauseReason.PERSON)
+    if reason == PauseReason.PERSON and paused is not None:
+        return _by_person(campaign, unit, audit_words.who(paused.row))
     return _PAUSES[reason](campaign.pause_details or {}, campaign, unit)
 
 
@@ -73,7 +80,8 @@ def _about_unit(found: Circumstances) -> Iterator[Caution]:
         yield Caution(Tone.WARNING, new_chats_words(new_chats, zone), str(remedy))
 
 
-def _about_pace(found: Circumstances) -> Iterator[Caution]:
+def list_hindrances_of_pace(found: Circumstances) -> Iterator[Caution]:
+    """The hours, the days and the number for a day, where no message may leave now."""
     pace, at = found.pace, now()
     slot = next_slot(pace, at, sent_today=found.sent_today)
     to_pace = _to_pace(found.unit)
@@ -128,9 +136,13 @@ def _about_others(found: Circumstances) -> Iterator[Caution]:
     yield Caution(Tone.CALM, sentence, "", url_for("tenant.campaigns.show", campaign_id=first.id), str(label))
 
 
-def _by_person(details: Mapping[str, Any], campaign: Campaign, unit: Unit) -> Caution:
+def _by_somebody(details: Mapping[str, Any], campaign: Campaign, unit: Unit) -> Caution:
+    return _by_person(campaign, unit, str(_("Somebody")))
+
+
+def _by_person(campaign: Campaign, unit: Unit, who: str) -> Caution:
     since = moment(campaign.paused_at, unit.time_zone) if campaign.paused_at else ""
-    sentence = _("Somebody paused it at %(time)s.", time=since) if since else _("Somebody paused it.")
+    sentence = _("%(who)s paused it at %(time)s.", who=who, time=since) if since else _("%(who)s paused it.", who=who)
     return Caution(Tone.CALM, str(sentence), str(_("Resume it when you like: nobody is lost or written to twice.")))
 
 
@@ -186,7 +198,7 @@ def _number_limited(details: Mapping[str, Any], campaign: Campaign, unit: Unit) 
 
 
 _PAUSES: Mapping[PauseReason, Callable[[Mapping[str, Any], Campaign, Unit], Caution]] = {
-    PauseReason.PERSON: _by_person,
+    PauseReason.PERSON: _by_somebody,
     PauseReason.MISSED_START: _missed,
     PauseReason.FAILURES: _failures,
     PauseReason.OPT_OUTS: _opt_outs,

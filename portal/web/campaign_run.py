@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from portal.clock import now
 from portal.models import Campaign, CampaignState, Media, SkipReason, Unit
-from portal.queries import campaign_runs, campaigns, pacing, sending
+from portal.queries import campaign_runs, campaigns, deciders, pacing, sending
 from portal.queries.campaign_forecasts import forecast_campaign
 from portal.queries.campaigns import Counts, Rung
 from portal.tenancy import TenantScope
@@ -113,7 +113,7 @@ def make_run(scope: TenantScope, campaign: Campaign) -> Run:
         pace=pacing.pace_of(unit),
         others=campaign_runs.list_others(scope, campaign) if campaign.state == CampaignState.PROCESSING else (),
     )
-    cautions = _cautions(campaign, met)
+    cautions = _cautions(scope, campaign, met)
     rate = _rate(scope, campaign, met)
     results = list_results(campaign.variants, by_variant) if len(campaign.variants) > 1 else []
     return Run(
@@ -141,9 +141,10 @@ def _sum(counts: Iterable[Counts]) -> Counts:
     return Counts(total)
 
 
-def _cautions(campaign: Campaign, met: Circumstances) -> list[Caution]:
+def _cautions(scope: TenantScope, campaign: Campaign, met: Circumstances) -> list[Caution]:
     if campaign.state == CampaignState.PAUSED:
-        return [pause_caution(campaign, met.unit)]
+        paused = deciders.find_about_campaign(scope, campaign, "campaign.paused")
+        return [pause_caution(campaign, met.unit, paused)]
     return list_hindrances(met) if campaign.state == CampaignState.PROCESSING else []
 
 

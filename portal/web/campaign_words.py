@@ -68,6 +68,17 @@ SKIPS: Mapping[SkipReason, str] = {
     SkipReason.ERASED: _("Erased at the person's own request."),
 }
 
+# What can be done about it.
+SKIP_STEPS: Mapping[SkipReason, str] = {
+    SkipReason.INVALID: _("Correct the number, and write to them in a copy of the campaign."),
+    SkipReason.DUPLICATE: _("There is nothing to do: they get one message."),
+    SkipReason.OPTED_OUT: _("Nothing is sent until they ask for messages again."),
+    SkipReason.WITHOUT_NUMBER: _("Add their number to the contact, and write to them in a copy of the campaign."),
+    SkipReason.NOT_ON_WHATSAPP: _("Ask for another number, or reach them in another way."),
+    SkipReason.EXCLUDED: _("Choose them in a copy of the campaign if that was a mistake."),
+    SkipReason.ERASED: _("There is nothing to do: their data is gone."),
+}
+
 IF_MISSED: Mapping[MissedStart, str] = {
     MissedStart.START: _("Should the portal not be running then, it starts as soon as it is."),
     MissedStart.ASK: _("Should the portal not be running then, it waits for your decision."),

@@ -180,6 +180,11 @@ def hold_words(hold: Hold, zone: str) -> str:
     return " ".join(str(sentence) for sentence in _HOLDS[hold.cause](hold, zone))
 
 
+def _company_suspended(hold: Hold, zone: str) -> tuple[object, ...]:
+    told = _("The company is suspended since %(since)s: nothing of it is sent.", since=_moment(hold.since, zone))
+    return told, _("It is sent by itself once an operator of the portal lets the company go on.")
+
+
 def _not_connected(hold: Hold, zone: str) -> tuple[object, ...]:
     since = _moment(hold.since, zone)
     told = _("The unit is not connected since %(since)s.", since=since) if since else _("The unit is not connected.")
@@ -196,15 +201,22 @@ def _unit_away(hold: Hold, zone: str) -> tuple[object, ...]:
     return told, _("It is tried again by itself at %(until)s.", until=_moment(hold.until, zone))
 
 
+def _next_turn(hold: Hold, zone: str) -> tuple[object, ...]:
+    until = _moment(hold.until, zone)
+    return (_("Campaign messages leave one after the other: the next one at %(until)s.", until=until),)
+
+
 def _tried_again(hold: Hold, zone: str) -> tuple[object, ...]:
     return (_("The last try did not go well. The next one is at %(until)s.", until=_moment(hold.until, zone)),)
 
 
 _HOLDS: dict[Cause, Callable[[Hold, str], tuple[object, ...]]] = {
+    Cause.COMPANY_SUSPENDED: _company_suspended,
     Cause.NOT_CONNECTED: _not_connected,
     Cause.SERVER_AWAY: _server_away,
     Cause.UNIT_AWAY: _unit_away,
     Cause.TRIED_AGAIN: _tried_again,
+    Cause.NEXT_TURN: _next_turn,
 }
 
 

@@ -7,34 +7,41 @@ from flask_babel import gettext as _
 
 from portal.models import Message, SkipReason
 from portal.queries.campaigns import RecipientRow, Rung
-from portal.web.campaign_words import SKIPS
+from portal.web.campaign_words import SKIP_STEPS, SKIPS
 from portal.web.moments import moment
 from portal.web.reasons import CANCELLATIONS, reason_of
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far they came: the name of an icon, the words for it, when that was, and why it came no further."""
+    """How far they came: the name of an icon, the words for it, when that was, why no further, and what to do."""
 
     icon: str
     label: str
     time: str = ""
     reason: str = ""
+    step: str = ""
 
 
-def standing(row: RecipientRow, zone: str) -> Standing:
-    """Where one line of the ledger stands, by the clock of that zone."""
+def standing(row: RecipientRow, zone: str, *, cancelled: str = "") -> Standing:
+    """Where one line of the ledger stands, by the clock of that zone; `cancelled` says who cancelled the campaign."""
     at = _reached_at(row)
     return Standing(
         icon=_ICONS.get(row.rung, row.rung.value),
         label=str(_labels()[row.rung]),
         time=moment(at, zone) if at else "",
-        reason=_reason(row),
+        reason=cancelled if row.rung == Rung.CANCELLED else _reason(row),
+        step=_step(row),
     )
 
 
 # Where no icon bears the name of the rung.
 _ICONS = {Rung.PENDING: "calm", Rung.REPLIED: "chat", Rung.SKIPPED: "cancelled"}
+
+
+def _step(row: RecipientRow) -> str:
+    """Of whoever gets nothing; the reasons of messages say it themselves."""
+    return str(SKIP_STEPS[SkipReason(row.recipient.reason)]) if row.recipient.reason is not None else ""
 
 
 def _labels() -> dict[Rung, str]:

@@ -1,6 +1,6 @@
 """The ledger of a campaign: who was chosen, and what became of each of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,17 +13,18 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from werkzeug.exceptions import BadRequest
 
-from portal.models import SkipReason
+from portal.models import Campaign, SkipReason, Unit
 from portal.permissions import Permission
 from portal.queries import campaign_ledgers as ledgers
 from portal.queries import campaign_runs, campaigns
-from portal.queries.campaigns import PAGE, RecipientRow, Rung
+from portal.queries.campaigns import PAGE, Counts, RecipientRow, Rung
+from portal.services import exports
 from portal.tenancy import TenantScope, acting_for
-from portal.web import campaign_words
+from portal.web import campaign_words, recipient_waits
 from portal.web.access import requires
 from portal.web.csv import csv_response
 from portal.web.formats import contact_name, shown_phone
-from portal.web.recipient_words import standing
+from portal.web.recipient_words import Standing, standing
 
 bp = Blueprint("recipients", __name__)
 
@@ -89,7 +90,8 @@ def index(campaign_id: UUID) -> ResponseReturnValue:
         unit=unit,
         view=view,
         rows=rows,
-        standings={row.recipient.position: standing(row, unit.time_zone) for row in rows},
+        waits=recipient_waits.list_waits(g.scope, campaign, unit) if _is_anybody_left(counts) else (),
+        standings=_standings(campaign, unit, rows),
         counts=counts,
         skipped=campaigns.count_skipped(g.scope, campaign_id, on_rung=counts[Rung.SKIPPED]),
         next_after=rows[-1].recipient.position if len(rows) >= PAGE else None,
@@ -102,7 +104,19 @@ def index(campaign_id: UUID) -> ResponseReturnValue:
 def export(campaign_id: UUID) -> ResponseReturnValue:
     campaign, view = campaigns.get_campaign(g.scope, campaign_id), _view()
     zone = ZoneInfo(campaign_runs.units_of(g.scope, [campaign])[campaign.unit_id].time_zone)
+    exports.note_recipients(g.scope, campaign_id)
     return csv_response(gettext("campaign"), COLUMNS, _table(g.scope, campaign_id, view, zone))
+
+
+def _is_anybody_left(counts: Counts) -> bool:
+    """Whether somebody was not written to, but for those who get nothing."""
+    return bool(counts.left or counts[Rung.CANCELLED])
+
+
+def _standings(campaign: Campaign, unit: Unit, rows: Sequence[RecipientRow]) -> dict[int, Standing]:
+    """Place -> where that line stands."""
+    cancelled = recipient_waits.cancelled_words(g.scope, campaign, unit)
+    return {row.recipient.position: standing(row, unit.time_zone, cancelled=cancelled) for row in rows}
 
 
 def _view() -> View:

@@ -12,12 +12,16 @@ from portal.models import Direction, Message, MessageSource, MessageStatus
 from portal.permissions import Permission, Role
 from portal.queries import conversations as inbox
 from portal.queries import stories as queries
+from portal.queries.consent import Evidence
+from portal.queries.pacing import pace_of
+from portal.queries.sending import Cause
 from portal.queries.stories import Story
 from portal.services import undelivered
 from portal.services.undelivered import Decision
-from portal.web import decisions, reasons, words
+from portal.web import audit_words, consent, decisions, reasons, words
 from portal.web.access import current_account, requires
 from portal.web.auth import safe_path
+from portal.web.campaign_hindrances import Circumstances, list_hindrances_of_pace
 from portal.web.moments import moment
 from portal.web.render import render_news, wants_part
 
@@ -94,12 +98,20 @@ def _by_whom(source: str | None, author: str | None) -> str:
 def _waiting(story: Story) -> list[Step]:
     if story.waiting is None:
         return []
-    details = reasons.waiting_words(story.waiting, story.unit.time_zone)
+    details = [*reasons.waiting_words(story.waiting, story.unit.time_zone), *_pace_words(story)]
     expires_at = story.message.expires_at
     if expires_at is not None:
         until = moment(expires_at, story.unit.time_zone)
         details.append(str(_("If it cannot leave until %(time)s, it is not sent any more.", time=until)))
     return [Step("clock", str(words.RUNGS[MessageStatus.QUEUED].label), None, tuple(details))]
+
+
+def _pace_words(story: Story) -> list[str]:
+    """Why a campaign's message has no turn now, where more than the gap between two holds it."""
+    if story.waiting is None or story.waiting.hold is None or story.waiting.hold.cause != Cause.NEXT_TURN:
+        return []
+    found = Circumstances(story.unit, story.waiting.gates, pace_of(story.unit), others=(), waiting=1)
+    return [f"{caution.sentence} {caution.remedy}" for caution in list_hindrances_of_pace(found)]
 
 
 def _tries(message: Message) -> list[Step]:
@@ -135,9 +147,9 @@ def _ended(story: Story) -> list[Step]:
         at = message.failed_at if message.status == MessageStatus.FAILED else None
         return [Step(rung.name, str(rung.label), at, (str(reasons.reason_of(message)), *_said_by_evolution(message)))]
     if message.status == MessageStatus.CANCELLED:
-        zone = story.unit.time_zone
-        details = reasons.cancellation_words(message, story.contact.opted_out_at, zone)
-        return [Step(rung.name, str(rung.label), None, tuple(details))]
+        details = reasons.cancellation_words(message, story.contact.opted_out_at, story.unit.time_zone)
+        at = story.decided.row.event.created_at if story.decided else None
+        return [Step(rung.name, str(rung.label), at, (*details, *_by_whom_decided(story)))]
     return []
 
 
@@ -154,5 +166,27 @@ def _sent_again(story: Story) -> list[Step]:
         return [Step("queued", decisions.resent_words(story.second, story.unit.time_zone))]
     if message.handled_at is None:
         return []
+    if story.decided is not None:
+        return [Step("calm", _act(story), message.handled_at)]
     told = _("A person noted that it arrived") if message.status == MessageStatus.SENT else _("Set aside by a person")
     return [Step("calm", str(told), message.handled_at)]
+
+
+def _by_whom_decided(story: Story) -> list[str]:
+    """Who stopped the campaign, or how it is known that the person wants none."""
+    told = [_act(story)] if story.decided else []
+    if story.opt_out is not None:
+        told.append(_shown_by(story.opt_out, story.unit.time_zone))
+    return told
+
+
+def _shown_by(evidence: Evidence, zone: str) -> str:
+    """`03/05/2026 14:02: Wants no more messages, noted by ana@acme.com`"""
+    words = f"{moment(evidence.event.happened_at, zone)}: {consent.said(evidence.event)}"
+    return f"{words}, {_('noted by %(person)s', person=evidence.author)}" if evidence.author else words
+
+
+def _act(story: Story) -> str:
+    assert story.decided is not None, "only asked where somebody decided"
+    sees_names = g.scope.allows(Permission.READ_MESSAGES)
+    return audit_words.sentence(story.decided.row, sees_names=sees_names)

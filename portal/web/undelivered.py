@@ -17,7 +17,7 @@ from portal.permissions import Permission
 from portal.queries import undelivered as queries
 from portal.queries import units
 from portal.queries.undelivered import PAGE, Bucket, Filter, Group, UndeliveredRow
-from portal.services import undelivered
+from portal.services import exports, undelivered
 from portal.services.undelivered import MOST_AT_ONCE, Decision
 from portal.tenancy import TenantScope, acting_for
 from portal.web import decisions, words
@@ -94,6 +94,7 @@ def decide() -> ResponseReturnValue:
 @requires(Permission.READ_MESSAGES)
 def export() -> ResponseReturnValue:
     view = _view(g.scope, queries.list_groups(g.scope))
+    exports.note_undelivered(g.scope, view.wanted.bucket)
     return csv_response(f"{view.wanted.bucket}-{g.tenant_slug}", COLUMNS, _table(g.scope, view.wanted))
 
 

@@ -173,7 +173,7 @@ def test_pause_and_resume_say_how_many_are_left(admin: FlaskClient, acme: Tenant
 
     assert state_of(acme, campaign.id) == CampaignState.PAUSED
     assert "Resume (2)" in paused.text
-    assert "Somebody paused it" in paused.text
+    assert "admin@acme.test paused it" in paused.text
     assert ", if you resume it now" in paused.text
 
     admin.post(f"{ADDRESS}/{campaign.id}/resume")
