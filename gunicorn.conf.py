@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
@@ -19,3 +20,9 @@ accesslog = None
 control_socket_disable = True
 # Heartbeats are file times: on a container's disk they can stall for longer than the timeout.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def post_worker_init(worker: Any) -> None:
+    """What gunicorn says of a request that it could not handle names the address: let the portal's logging mask it."""
+    worker.log.error_log.handlers.clear()
+    worker.log.error_log.propagate = True

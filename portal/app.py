@@ -2,14 +2,18 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import cli, logs, web
+from portal import __version__, cli, cli_keys, error_reports, logs, web
 from portal.config import Config
 from portal.db import db
 from portal.extensions import babel, bootstrap, csrf, htmx, init_parts, limiter, login, migrate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_PAGE_REQUEST = 1024 * 1024
@@ -20,6 +24,8 @@ SIGNED_IN_FOR = timedelta(days=14)
 def create_app(config: Config) -> Flask:
     """Build the web app, which the workers and commands share."""
     logs.configure(level=config.log_level, as_json=config.is_production)
+    if config.sentry_dsn:
+        error_reports.start(config.sentry_dsn, environment=config.portal_env, release=__version__)
     app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.config.update(_flask_settings(config))
     init_parts(app, config)
@@ -27,18 +33,25 @@ def create_app(config: Config) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     for extension in (bootstrap, csrf, htmx, limiter, login):
         extension.init_app(app)
+    # Builds upon that of htmx.
+    app.request_class = web.WholeRequest
     babel.init_app(app, locale_selector=web.choose_locale, timezone_selector=web.choose_time_zone)
     web.register(app)
     cli.register(app)
-    if config.trusted_proxies:
-        hops = config.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    cli_keys.register(app)
+    app.wsgi_app = behind_proxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign, assignment]
     return app
+
+
+def behind_proxies(wsgi_app: "WSGIApplication", hops: int) -> "WSGIApplication":
+    """Believe what the last so many proxies say of the caller, and nothing that came in before them."""
+    return ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops) if hops else wsgi_app
 
 
 def _flask_settings(config: Config) -> dict[str, object]:
     return {
         "SECRET_KEY": config.secret_key,
+        "SECRET_KEY_FALLBACKS": [*reversed(config.secret_key_fallbacks)],
         "SQLALCHEMY_DATABASE_URI": config.database_url,
         # Errors of the database are logged: without their parameters, which are messages, numbers and secrets.
         "SQLALCHEMY_ENGINE_OPTIONS": {
@@ -50,6 +63,8 @@ def _flask_settings(config: Config) -> dict[str, object]:
             "use_insertmanyvalues": False,
         },
         "MAX_CONTENT_LENGTH": LARGEST_PAGE_REQUEST,
+        # With this prefix browsers take it from this host only, over HTTPS.
+        "SESSION_COOKIE_NAME": "__Host-session" if config.is_production else "session",
         "SESSION_COOKIE_SECURE": config.is_production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

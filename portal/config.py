@@ -34,6 +34,8 @@ class Config:
     portal_env: str = PRODUCTION
     log_level: str = "INFO"
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    # Secret keys of before, the newest first: what they signed is still good.
+    secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     trusted_proxies: int = 0
     evolution_timeout_s: float = 90.0
     # `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; without it links are shown instead of sent.
@@ -54,7 +56,7 @@ class Config:
         )
         mail = {name: env.get(name, "").strip() for name in ("SMTP_URL", "MAIL_FROM")}
         problems += _unusable_mail(mail["SMTP_URL"], mail["MAIL_FROM"])
-        encryption_keys = tuple(key.strip() for key in env.get("ENCRYPTION_KEYS", "").split(",") if key.strip())
+        encryption_keys = _keys(env.get("ENCRYPTION_KEYS", ""))
         if portal_env == PRODUCTION:
             problems += _weak(values, encryption_keys)
         if problems:
@@ -69,6 +71,7 @@ class Config:
             portal_env=portal_env,
             log_level=log_level,
             encryption_keys=encryption_keys,
+            secret_key_fallbacks=_keys(env.get("SECRET_KEY_FALLBACKS", "")),
             trusted_proxies=int(proxies),
             smtp_url=mail["SMTP_URL"],
             mail_from=mail["MAIL_FROM"],
@@ -78,6 +81,10 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.portal_env == PRODUCTION
+
+
+def _keys(listed: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in listed.split(",") if key.strip())
 
 
 def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str, key: str) -> list[str]:

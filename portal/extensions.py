@@ -37,7 +37,7 @@ parts = Parts()
 def init_parts(app: Flask, config: Config) -> None:
     """Build what holds keys or connections, one set per process."""
     parts.config = config
-    parts.vault = Vault(config.encryption_keys or (config.secret_key,))
+    parts.vault = Vault(config.encryption_keys or (config.secret_key, *config.secret_key_fallbacks))
     # Short timeouts: Redis only says "look", so nobody may wait for it.
     parts.redis = redis.Redis.from_url(config.redis_url, socket_connect_timeout=0.5, socket_timeout=5)
     app.extensions["portal"] = parts

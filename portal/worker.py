@@ -20,13 +20,14 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from portal import jobs, queue
+from portal import error_reports, jobs, queue
 from portal.app import create_app
 from portal.config import Config, ConfigError
 from portal.db import db
 from portal.extensions import init_parts, parts
 from portal.jobs import Workplace
 from portal.outbox import backfill, owners, servers
+from portal.services import key_rotation
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +153,7 @@ def work(app: Flask, config: Config, name: str) -> int:
         with app.app_context():
             owners.leave(workplace.owner_id)
     log.info("worker stopped", queue=name, in_flight=not is_done)
+    error_reports.flush()
     return 0 if is_done or workplace.stopping.is_set() else 1
 
 
@@ -181,6 +183,7 @@ def _meet_server(app: Flask) -> None:
                 servers.sync_default()
                 backfill.hurry_after_downtime()
                 servers.check(servers.default_server_id())
+                key_rotation.warn_of_unreadable()
                 return
         except Exception:
             log.exception("default Evolution server not noted")

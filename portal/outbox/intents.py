@@ -6,7 +6,7 @@ from typing import Any
 from portal.evolution.types import ChatFilter, FoundWebhook, Webhook, events_of
 from portal.extensions import parts
 from portal.models import Unit
-from portal.secrets import webhook_jwt_purpose
+from portal.secrets import matches, webhook_jwt_purpose
 
 SIGNS_SINCE = (2, 3)
 
@@ -38,6 +38,11 @@ def webhook_faults(found: FoundWebhook | None, wanted: Webhook, version: tuple[i
         "headers": not is_signed,
     }
     return [field for field, is_wrong in faults.items() if is_wrong]
+
+
+def is_of_before(found: FoundWebhook | None, faults: list[str], previous_secret_hash: str | None) -> bool:
+    """Whether it only has the secret that somebody has just renewed: nothing went elsewhere, and nobody meddled."""
+    return found is not None and faults == ["url"] and matches(found.url.rpartition("/")[2], previous_secret_hash)
 
 
 def settings_faults(found: Mapping[str, Any] | None, wanted: ChatFilter) -> list[str]:

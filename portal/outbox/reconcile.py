@@ -64,6 +64,7 @@ class Check:
     reason: StatusReason | None
     status_at: datetime | None
     webhook_secret_encrypted: str
+    previous_webhook_secret_hash: str | None
     chats: ChatFilter
     is_webhook_due: bool
     is_silent: bool
@@ -134,6 +135,7 @@ def _check(connection: Connection, unit: Unit, *, anybody_heard: bool) -> Check:
         reason=connection.status_reason,
         status_at=connection.status_at,
         webhook_secret_encrypted=connection.webhook_secret_encrypted or "",
+        previous_webhook_secret_hash=connection.previous_webhook_secret_hash,
         chats=intents.chat_filter(unit),
         is_webhook_due=checked_at is None or checked_at < now() - WEBHOOK_GOOD_FOR,
         is_silent=is_silent,
@@ -215,9 +217,11 @@ def _see_to_instance(client: EvolutionClient, check: Check, answer: _Answer) -> 
 def _see_to_webhook(client: EvolutionClient, check: Check) -> None:
     version = servers.version_of(check.server_id)
     wanted = intents.webhook(check.instance_name, parts.vault.decrypt(check.webhook_secret_encrypted), version)
-    faults = intents.webhook_faults(client.find_webhook(check.instance_name), wanted, version)
+    found = client.find_webhook(check.instance_name)
+    faults = intents.webhook_faults(found, wanted, version)
     if faults:
         client.set_webhook(check.instance_name, wanted)
+    if faults and not intents.is_of_before(found, faults, check.previous_webhook_secret_hash):
         # What was posted elsewhere meanwhile is at Evolution.
         _note_repair(check, RepairKind.WEBHOOK, faults, {"compare_at": now() + COMPARE_SOON})
 

@@ -12,18 +12,22 @@ from portal.db import among, db
 from portal.extensions import parts
 from portal.models import ConsentEvent, ConsentKind, ConsentSource, Contact, Suppression, SuppressionReason
 from portal.phone import LID_SUFFIX
+from portal.secrets import MARK_LENGTH
 from portal.tenancy import TenantScope
 
 PURPOSE = "suppressed-number"
 
 
 def fingerprints(address: str) -> list[str]:
-    """What an address may be stored as, one for each encryption key, the current key's first.
+    """What an address may be stored as, for each encryption key, what is stored now first.
 
-    An address is a canonical number, or a LID that ends in `@lid`.
+    An address is a canonical number, or a LID that ends in `@lid`. A fingerprint begins with the mark of its key, by
+    which `services/key_rotation.py` knows who would be forgotten with that key; those of before do not.
     """
     keys = parts.vault.derived(PURPOSE)
-    return [hmac.new(key.encode(), address.encode(), sha256).hexdigest() for key in keys]
+    plain = [hmac.new(key.encode(), address.encode(), sha256).hexdigest() for key in keys]
+    marked = [mark + found[MARK_LENGTH:] for mark, found in zip(parts.vault.marks, plain, strict=True)]
+    return marked + plain
 
 
 def addresses_of(contact: Contact) -> list[str]:

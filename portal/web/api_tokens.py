@@ -19,6 +19,7 @@ from portal.queries import api_tokens as queries
 from portal.queries import units
 from portal.services import api_tokens
 from portal.web.access import requires
+from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 from portal.web.language import choose_time_zone
 from portal.web.words import Tone
@@ -47,6 +48,20 @@ SCOPES = {
     ApiScope.CAMPAIGNS: Choice(_("Campaigns"), _("Make campaigns; see, start, pause, resume and cancel them.")),
     ApiScope.CONNECT: Choice(_("Connections"), _("Show QR codes, and link and unlink the numbers of units.")),
 }
+
+
+GRACES = {"1h": _("1 hour"), "24h": _("24 hours"), "7d": _("7 days")}
+
+
+class RotationForm(FlaskForm):  # type: ignore[misc]
+    grace = RadioField(
+        _("How long the old secret goes on"),
+        description=_(
+            "Time for the program to change over. If somebody else may know the secret, choose the shortest."
+        ),
+        choices=list(GRACES),
+        default="24h",
+    )
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]
@@ -85,12 +100,14 @@ def index() -> str:
 
 @bp.get("/new")
 @requires(Permission.MANAGE_INTEGRATIONS)
-def new() -> str:
+@confirmed
+def new() -> ResponseReturnValue:
     return _form_page(TokenForm(formdata=None, kind=TokenKind.LIVE.value))
 
 
 @bp.post("")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def create() -> ResponseReturnValue:
     form = TokenForm()
     try:
@@ -99,6 +116,26 @@ def create() -> ResponseReturnValue:
         show_problems(form, e)
         return _form_page(form), 422
     # The only page that ever shows the secret: no address leads back to it.
+    return render_template("api_tokens/created.html", token=token, secret=secret), 201
+
+
+@bp.get("/<uuid:token_id>/rotate")
+@requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
+def confirm_rotation(token_id: UUID) -> ResponseReturnValue:
+    return _rotation_page(token_id, RotationForm(formdata=None))
+
+
+@bp.post("/<uuid:token_id>/rotate")
+@requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
+def rotate(token_id: UUID) -> ResponseReturnValue:
+    form = RotationForm()
+    try:
+        token, secret = api_tokens.rotate(g.scope, token_id, grace=form.grace.data or "")
+    except Invalid as e:
+        show_problems(form, e)
+        return _rotation_page(token_id, form), 422
     return render_template("api_tokens/created.html", token=token, secret=secret), 201
 
 
@@ -124,6 +161,12 @@ def last_day(expires_at: datetime) -> date:
 def _form_page(form: TokenForm) -> str:
     return render_template(
         "api_tokens/new.html", form=form, kinds=KINDS, scopes=SCOPES, units=units.list_names(g.scope)
+    )
+
+
+def _rotation_page(token_id: UUID, form: RotationForm) -> str:
+    return render_template(
+        "api_tokens/rotate.html", token=queries.get_working(g.scope, token_id), form=form, graces=GRACES
     )
 
 

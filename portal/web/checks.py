@@ -3,16 +3,20 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from flask import Blueprint, g, request
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _
 from werkzeug.exceptions import BadRequest
 
 from portal.models import Connection, Repair, Unit
 from portal.permissions import Permission
 from portal.queries import checked_states, parked_events, repairs, units
 from portal.queries.checked_states import CheckedState
+from portal.services import webhook_secrets
 from portal.tenancy import TenantScope
 from portal.web.access import requires
+from portal.web.confirming import confirmed
+from portal.web.connections import Step
 from portal.web.moments import ago
 from portal.web.render import render_news, seen_mark
 from portal.web.state_warnings import StateWarning, find_warnings, list_warnings
@@ -21,6 +25,15 @@ from portal.web.words import State, Tone, connection_state
 bp = Blueprint("checks", __name__)
 
 NEWEST = 10
+NEW_SECRET = Step(
+    _("Make a new webhook secret?"),
+    _(
+        "Evolution shows this secret when it brings messages. Make a new one when somebody else may have seen it."
+        " Nothing is lost: the one before is accepted for 30 minutes more."
+    ),
+    _("Make a new secret"),
+    webhook_secrets.rotate,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,22 @@ def show(unit_slug: str) -> ResponseReturnValue:
         older=older,
         older_before=older[-1].id if len(older) >= repairs.PAGE else None,
     )
+
+
+@bp.get("/units/<unit_slug>/webhook-secret")
+@requires(Permission.MANAGE_UNITS)
+@confirmed
+def confirm_new_secret(unit_slug: str) -> ResponseReturnValue:
+    return render_template("connections/confirm.html", unit=units.get_unit(g.scope, unit_slug), step=NEW_SECRET)
+
+
+@bp.post("/units/<unit_slug>/webhook-secret")
+@requires(Permission.MANAGE_UNITS)
+@confirmed
+def renew_secret(unit_slug: str) -> ResponseReturnValue:
+    webhook_secrets.rotate(g.scope, units.get_unit(g.scope, unit_slug).id)
+    flash(_("There is a new secret. The portal registers it at Evolution within seconds."))
+    return redirect(url_for(".show", unit_slug=unit_slug), code=303)
 
 
 def make_checked_panel(scope: TenantScope, unit: Unit) -> CheckedPanel:

@@ -1,10 +1,12 @@
-"""What every answer carries: a strict content security policy, a request id, and one log line."""
+"""What every answer carries: a strict content security policy, a request id, and one log line. And whom we answer."""
 
 import time
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import BadRequest
 
 from portal import tenancy
 from portal.extensions import parts
@@ -27,6 +29,39 @@ POLICY = "; ".join(
     )
 )
 
+# What no page of the portal needs, nor anything that might get into one.
+UNUSED = (
+    "accelerometer",
+    "browsing-topics",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "usb",
+    "xr-spatial-tracking",
+)
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in UNUSED),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # For browsers that do not know frame-ancestors.
+    "X-Frame-Options": "DENY",
+}
+# Nothing of what a person saw stays in a browser that others use too. Cookies: the language stays, and signing out
+# has emptied the rest.
+LEFT_BEHIND = '"cache", "storage"'
+# Arguments of addresses that let in whoever knows them.
+SECRET_ARGUMENTS = frozenset({"token", "secret"})
+# Platforms probe by names of their own. The webhook door looks at its secret, and no name may cost an event.
+ANY_HOST = ("api_health.alive", "api_health.ready", "webhooks.take")
+
 FILES = ("static", "bootstrap.static", "assets.htmx")
 # The address carries a hash of the content.
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -34,6 +69,7 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 
 def register(app: Flask) -> None:
     app.before_request(_begin)
+    app.before_request(_refuse_foreign_host)
     app.after_request(_secure)
     app.after_request(_log)
     app.teardown_request(_leave_tenant)
@@ -46,18 +82,41 @@ def _begin() -> None:
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
+def _refuse_foreign_host() -> None:
+    """In production there is one name, so that nothing is ever built from a name that somebody made up."""
+    config = parts.config
+    if config.is_production and request.endpoint not in ANY_HOST and request.host.lower() != _host_of(config.base_url):
+        log.warning("request for another host refused")
+        raise BadRequest
+
+
+def _host_of(base_url: str) -> str:
+    """Without the port that goes without saying."""
+    address = urlsplit(base_url)
+    is_usual = address.port in (None, {"http": 80, "https": 443}[address.scheme])
+    return (address.hostname or "") if is_usual else address.netloc.lower()
+
+
 def _secure(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", POLICY)
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(ALWAYS)
+    if _address_is_secret():
+        response.headers.update({"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"})
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers["X-Request-Id"] = g.get("request_id", "")
     if parts.config.is_production:
         response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    if request.endpoint == "auth.sign_out":
+        response.headers["Clear-Site-Data"] = LEFT_BEHIND
     if request.endpoint not in FILES:
         response.headers.setdefault("Cache-Control", "no-store")
     elif "v" in request.args and response.status_code < 400:
         response.headers["Cache-Control"] = FOR_GOOD
     return response
+
+
+def _address_is_secret() -> bool:
+    return request.url_rule is not None and not SECRET_ARGUMENTS.isdisjoint(request.url_rule.arguments)
 
 
 def _log(response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, render_template, url_for
+from flask import Blueprint, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
@@ -39,14 +39,6 @@ def open_link() -> ResponseReturnValue | None:
     return None
 
 
-@bp.after_request
-def leak_nothing(response: Response) -> Response:
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
-
-
 @bp.get("/<token>")
 @public
 def show() -> ResponseReturnValue:
@@ -60,7 +52,7 @@ def start() -> ResponseReturnValue:
     if g.scan_link.ended_at is not None:
         return _to_page()
     try:
-        connections.request_connect(g.scope, g.scan_link.unit_id, pairing_number=form.pairing_number.data or "")
+        connections.request_connect(g.scope, g.scan_link.unit_id, **form.wanted())
     except Invalid as e:
         show_problems(form, e)
         return _page(form, status=422)

@@ -9,8 +9,10 @@ from local.evolution.model import Instance
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution.client import EvolutionClient
+from portal.extensions import parts
 from portal.models import EvolutionServer, Unit
 from portal.outbox import reconcile
+from portal.services import webhook_secrets
 from portal.services.connections import COMPARE_SOON
 from portal.tenancy import across_tenants, acting_for
 from tests.outbox.desk import Desk, Evolution
@@ -143,3 +145,29 @@ def test_an_older_server_is_asked_for_the_events_it_knows(desk: Desk, evolution:
     assert webhook is not None
     assert "MESSAGES_UPSERT" in webhook.events
     assert not {"STATUS_INSTANCE", "SEND_MESSAGE_UPDATE"} & set(webhook.events)
+
+
+def test_a_renewed_secret_is_registered_and_is_no_repair(desk: Desk, evolution: Evolution) -> None:
+    instance = linked(desk, evolution)
+    assert instance.webhook is not None
+    before = instance.webhook.url
+    with acting_for(desk.scope):
+        webhook_secrets.rotate(desk.scope, desk.unit_id)
+
+    check(desk)
+
+    secret = parts.vault.decrypt(desk.connection.webhook_secret_encrypted or "")
+    assert before != instance.webhook.url
+    assert instance.webhook.url.endswith(f"/{secret}")
+    assert repairs() == []
+
+
+def test_a_webhook_that_was_also_meddled_with_is_a_repair(desk: Desk, evolution: Evolution) -> None:
+    instance = linked(desk, evolution)
+    with acting_for(desk.scope):
+        webhook_secrets.rotate(desk.scope, desk.unit_id)
+    alter(url="https://elsewhere.test/hook")(instance)
+
+    check(desk)
+
+    assert repairs() == [("webhook", "url", None)]

@@ -8,7 +8,7 @@ import pytest
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.errors import Invalid, NotFound
+from portal.errors import Conflict, Invalid, NotFound
 from portal.models import ApiToken, AuditEvent, Unit, User
 from portal.permissions import ApiScope, Permission
 from portal.queries import api_tokens as queries
@@ -230,3 +230,94 @@ def test_lists_tell_tokens_that_work_from_those_that_are_over(acting: TenantScop
 
     assert [(row.token.id, row.units, row.made_by) for row in rows] == [(working.id, [unit.name], "admin@acme.test")]
     assert [row.token.name for row in over] == ["Older", "Old"]
+
+
+def rotate(scope: TenantScope, token_id: UUID, grace: str = "24h") -> tuple[ApiToken, str]:
+    with acting_for(scope):
+        return api_tokens.rotate(scope, token_id, grace=grace)
+
+
+@pytest.mark.parametrize(("grace", "hours"), [("1h", 1), ("24h", 24), ("7d", 168)])
+def test_rotated_token_may_do_the_same_and_the_old_secret_goes_on_for_a_while(
+    acting: TenantScope, unit: Unit, grace: str, hours: int
+) -> None:
+    old, old_secret = create(acting, unit_ids=[unit.id], kind="test")
+
+    new, secret = rotate(acting, old.id, grace)
+
+    before, after = account_of(old_secret), account_of(secret)
+    assert (after.unit_ids, new.kind, new.name, new.scopes) == (before.unit_ids, old.kind, old.name, old.scopes)
+    assert (new.expires_at, new.created_by_id) == (None, acting.user_id)
+    with acting_for(acting):
+        end = queries.get_working(acting, old.id).expires_at
+    assert end is not None
+    assert abs(end - now() - timedelta(hours=hours)) < timedelta(minutes=1)
+
+
+def test_old_secret_is_over_when_its_time_is(acting: TenantScope) -> None:
+    old, old_secret = create(acting)
+    _, secret = rotate(acting, old.id, "1h")
+    change(acting, old.id, expires_at=now() - timedelta(seconds=1))
+
+    assert accounts.account_of_token(old_secret) is None
+    assert accounts.account_of_token(secret) is not None
+
+
+def test_rotation_keeps_the_last_day(acting: TenantScope) -> None:
+    old, _ = create(acting, expires_on="2099-12-31")
+    last_day = old.expires_at
+
+    assert rotate(acting, old.id)[0].expires_at == last_day
+
+
+def test_second_click_makes_no_second_secret(acting: TenantScope) -> None:
+    old, _ = create(acting)
+    rotate(acting, old.id)
+
+    with pytest.raises(Conflict):
+        rotate(acting, old.id)
+
+    with acting_for(acting):
+        assert len(queries.list_working(acting)) == 2
+
+
+def test_what_is_no_grace_rotates_nothing(acting: TenantScope) -> None:
+    old, _ = create(acting)
+
+    with pytest.raises(Invalid) as refused:
+        rotate(acting, old.id, "forever")
+
+    assert set(refused.value.fields) == {"grace"}
+    assert [action for action, _, _ in audited(acting)] == ["api_token.created"]
+
+
+def test_revoked_tokens_and_those_of_others_are_not_rotated(acting: TenantScope) -> None:
+    own, _ = create(acting)
+    foreign, _ = create(make_tenant("rival"))
+    with acting_for(acting):
+        api_tokens.revoke(acting, own.id)
+
+    for token_id, refusal in ((own.id, Conflict), (foreign.id, NotFound), (uuid4(), NotFound)):
+        with pytest.raises(refusal):
+            rotate(acting, token_id)
+
+
+def test_company_with_as_many_tokens_as_it_may_have_can_rotate_each(
+    acting: TenantScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_tokens, "MOST_TOKENS", 1)
+    old, _ = create(acting)
+
+    new, _ = rotate(acting, old.id)
+
+    with pytest.raises(Invalid):
+        rotate(acting, new.id)
+
+
+def test_rotation_is_noted_without_the_secret(acting: TenantScope) -> None:
+    old, old_secret = create(acting)
+    _, secret = rotate(acting, old.id)
+
+    notes = audited(acting)
+    assert [action for action, _, _ in notes] == ["api_token.created", "api_token.rotated", "api_token.created"]
+    assert [part for part in (secret[-10:], old_secret[-10:]) if part in str(notes)] == []

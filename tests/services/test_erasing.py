@@ -98,10 +98,10 @@ def test_audit_log_names_the_row_and_nothing_of_the_person(scope: TenantScope, c
 
 
 def test_fingerprint_leads_back_to_no_number() -> None:
-    (mark,) = suppression.fingerprints(NUMBER)
+    marks = suppression.fingerprints(NUMBER)
 
-    assert NUMBER not in mark
-    assert len(mark) == 64
+    assert [mark for mark in marks if NUMBER in mark] == []
+    assert {len(mark) for mark in marks} == {64}
 
 
 def test_fingerprint_depends_on_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,15 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import ApiToken, Unit
+from portal.models import ApiToken, Unit, UserSession
 from portal.permissions import Role
 from portal.services import accounts, api_tokens
-from portal.tenancy import TenantScope, acting_for
+from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import make_unit, make_user
 from tests.web.conftest import OpenBrowser
 
@@ -209,3 +210,52 @@ def test_navigation_marks_where_an_admin_is(acme: TenantScope, admin: FlaskClien
 
     assert marked.search(admin.get(f"{LIST}/new").text)
     assert not marked.search(admin.get("/t/acme/").text)
+
+
+def test_rotating_shows_a_new_secret_once_and_both_work_meanwhile(acme: TenantScope, admin: FlaskClient) -> None:
+    old = secret_in(make(admin))
+    address = f"{LIST}/{tokens_of(acme)[0].id}/rotate"
+
+    question = admin.get(address)
+    answer = admin.post(address, data={"grace": "1h"})
+
+    new = secret_in(answer)
+    assert f'href="{address}"' in admin.get(LIST).text
+    assert checked_in(question) == {"24h"}
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+    assert accounts.account_of_token(old) is not None
+    assert accounts.account_of_token(new) is not None
+    assert new not in admin.get(LIST).text
+
+
+def test_rotating_without_a_choice_says_so_at_the_field(acme: TenantScope, admin: FlaskClient) -> None:
+    make(admin)
+
+    answer = admin.post(f"{LIST}/{tokens_of(acme)[0].id}/rotate", data={"grace": "2h"})
+
+    assert (answer.status_code, errors_in(answer)) == (422, {"grace"})
+    assert len(tokens_of(acme)) == 1
+
+
+def test_second_press_on_rotating_makes_no_second_secret(acme: TenantScope, admin: FlaskClient) -> None:
+    make(admin)
+    address = f"{LIST}/{tokens_of(acme)[0].id}/rotate"
+    admin.post(address, data={"grace": "24h"})
+
+    assert admin.post(address, data={"grace": "24h"}).status_code == 409
+    assert len(tokens_of(acme)) == 2
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_secrets_are_shown_only_to_who_has_lately_said_who_they_are(
+    acme: TenantScope, admin: FlaskClient, method: str
+) -> None:
+    make(admin)
+    token_id = tokens_of(acme)[0].id
+    with across_tenants("a test sets the clock"), atomic():
+        db.session.execute(update(UserSession).values(confirmed_at=now() - timedelta(hours=1)))
+
+    for address in (f"{LIST}/new" if method == "get" else LIST, f"{LIST}/{token_id}/rotate"):
+        answer = getattr(admin, method)(address)
+        assert (answer.status_code, "confirm" in answer.headers["Location"]) == (303, True)
+    assert len(tokens_of(acme)) == 1

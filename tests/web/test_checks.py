@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from portal.clock import now
-from portal.db import atomic
-from portal.models import ConnectionStatus, Repair, RepairKind, StatusReason, Unit
+from portal.db import atomic, db
+from portal.models import ConnectionStatus, Repair, RepairKind, StatusReason, Unit, UserSession
 from portal.permissions import Role
+from portal.secrets import matches
 from portal.services import connections
 from portal.services.connections import lock_connection, set_status
-from portal.tenancy import TenantScope, acting_for
-from tests.factories import make_connected_unit, make_parked_event, make_user
+from portal.tenancy import TenantScope, across_tenants, acting_for
+from tests.factories import SECRET, connection_of, make_connected_unit, make_parked_event, make_user
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import poll
 
@@ -239,3 +241,30 @@ def test_expected_number_stands_beside_the_code_and_only_its_end_behind_the_link
     assert "This unit expects the number +55 11 98888-0001." in page
     assert "This unit expects the number ****0001." in behind_the_link
     assert "8888" not in behind_the_link
+
+
+def test_administrator_makes_a_new_webhook_secret(admin: FlaskClient, acme: TenantScope, connected_unit: Unit) -> None:
+    before = connection_of(acme, connected_unit.id).webhook_secret_hash
+    address = f"{PAGE}/webhook-secret"
+
+    question = admin.get(address)
+    answer = admin.post(address, follow_redirects=True)
+
+    assert f'href="{address}"' in admin.get(f"{PAGE}/checks").text
+    assert "accepted for 30 minutes more" in question.text
+    assert "There is a new secret." in answer.text
+    assert connection_of(acme, connected_unit.id).webhook_secret_hash != before
+    assert admin.post(address).status_code == 409
+
+
+def test_unit_without_a_connection_offers_no_new_secret(admin: FlaskClient, unit: Unit) -> None:
+    assert "webhook-secret" not in admin.get("/t/acme/units/centro/checks").text
+
+
+def test_new_webhook_secret_asks_who_it_is(admin: FlaskClient, acme: TenantScope, connected_unit: Unit) -> None:
+    with across_tenants("a test sets the clock"), atomic():
+        db.session.execute(update(UserSession).values(confirmed_at=ago(hours=1)))
+
+    for answer in (admin.get(f"{PAGE}/webhook-secret"), admin.post(f"{PAGE}/webhook-secret")):
+        assert (answer.status_code, "confirm" in answer.headers["Location"]) == (303, True)
+    assert matches(SECRET, connection_of(acme, connected_unit.id).webhook_secret_hash)
