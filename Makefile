@@ -14,15 +14,17 @@ help: ## Show what can be made
 run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution API and phone
 	@$(BIN)/python -m local.run
 
-# Half as many again as there are processors: many tests wait for other programs.
+# Half as many again as there are processors: many tests wait for other programs. Redis has 16 databases, and each
+# process empties its own.
 test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
 	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)') \
-		--dist loadfile --no-loadscope-reorder $(ARGS)
+		--maxprocesses 12 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .venv/dev.stamp ## Kill parts of a running portal, many times over, with Redis away for a whole minute
 	@PORTAL_CHAOS_REDIS_S=60 PORTAL_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
 
-fuzz: .venv/dev.stamp ## Send far more made-up calls to the JSON API than the tests do
+fuzz: .venv/dev.stamp ## Try far more made-up input than the tests do, ten minutes for each of its targets
+	@PORTAL_FUZZ_SECONDS=$${PORTAL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/fuzz -n auto --maxprocesses 12 -o timeout=0 $(ARGS)
 	@PORTAL_FUZZ_EXAMPLES=100 PORTAL_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/web_api/test_schemathesis.py $(ARGS)
 
 screens: .venv/dev.stamp ## Leave pictures of the main pages in test-results/screens

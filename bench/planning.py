@@ -13,8 +13,9 @@ from bench.importing import Figure, measured
 from bench.stage import Stage, open_stage
 from portal.background import planning as worker
 from portal.models import Campaign, PlanState
-from portal.services import accounts, campaign_drafts, units
+from portal.services import campaign_drafts, tenants, units
 from portal.services.audience import Audience
+from portal.services.audit import Actor
 from portal.tenancy import TenantScope, acting_for
 
 CITIES = ("Campinas", "São Paulo", "Recife", "Porto Alegre", "Belém")
@@ -47,7 +48,7 @@ def main() -> None:
 
 def run(stage: Stage, people: int, slug: str) -> dict[str, Figure]:
     """What was planned -> figure, for a new tenant."""
-    scope = TenantScope(accounts.create_tenant(name=slug, slug=slug).id)
+    scope = TenantScope(tenants.create_tenant(name=slug, slug=slug, by=Actor(None)).id)
     add_people(stage, scope, people)
     pasted = min(people, MOST_PASTED)
     everybody, known = Audience(everybody=True), Audience(pasted=paste(pasted))

@@ -44,8 +44,11 @@ def create_app(config: Config) -> Flask:
 
 
 def behind_proxies(wsgi_app: "WSGIApplication", hops: int) -> "WSGIApplication":
-    """Believe what the last so many proxies say of the caller, and nothing that came in before them."""
-    return ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops) if hops else wsgi_app
+    """Believe what the last so many proxies say of the caller, and nothing that came in before them.
+
+    Each adds to whom it serves; the name that was asked for is set once in a chain.
+    """
+    return ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=1) if hops else wsgi_app
 
 
 def _flask_settings(config: Config) -> dict[str, object]:

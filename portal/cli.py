@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import IO, ParamSpec
 
 import click
 from flask import Flask
@@ -12,7 +12,8 @@ from flask.cli import AppGroup
 from portal.errors import DomainError, Invalid, NotFound
 from portal.permissions import Role
 from portal.queries.parked_events import PAGE, count_unknown, list_parked
-from portal.services import accounts, parked_events, resending, units
+from portal.queries.units import get_unit
+from portal.services import accounts, members, parked_events, resending, tenant_export, tenants, units
 from portal.services.audit import Actor
 from portal.tenancy import acting_for
 
@@ -51,7 +52,47 @@ def _in_words(command: Callable[P, None]) -> Callable[P, None]:
 @_in_words
 def create_tenant(name: str, slug: str) -> None:
     """Open a tenant."""
-    click.echo(accounts.create_tenant(name=name, slug=slug).id)
+    click.echo(tenants.create_tenant(name=name, slug=slug, by=Actor(None)).id)
+
+
+@tenants_group.command("suspend")
+@click.option("--tenant", required=True, help="The tenant's slug.")
+@_in_words
+def suspend_tenant(tenant: str) -> None:
+    """Let nobody of a tenant in and nothing leave, until it is resumed."""
+    tenants.suspend(accounts.system_scope(tenant).tenant_id, by=Actor(None))
+    click.echo(f"{tenant} is suspended")
+
+
+@tenants_group.command("resume")
+@click.option("--tenant", required=True, help="The tenant's slug.")
+@_in_words
+def resume_tenant(tenant: str) -> None:
+    """Let a suspended tenant go on."""
+    tenants.resume(accounts.system_scope(tenant).tenant_id, by=Actor(None))
+    click.echo(f"{tenant} goes on")
+
+
+@tenants_group.command("close")
+@click.option("--tenant", required=True, help="The tenant's slug.")
+@click.option("--days", default=tenants.USUAL_DAYS, show_default=True, help="Erase all it has after so many days.")
+@_in_words
+def close_tenant(tenant: str, days: int) -> None:
+    """Suspend a tenant for good, cancel its campaigns, unlink its numbers; its data is ERASED after some days."""
+    tenant_id = accounts.system_scope(tenant).tenant_id
+    tenants.close(tenant_id, days=days, by=Actor(None))
+    click.echo(f"{tenant} is closed, and erased at {tenants.get_tenant(tenant_id).erase_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@tenants_group.command("export")
+@click.option("--tenant", required=True, help="The tenant's slug.")
+@click.option("--output", required=True, type=click.File("wb", lazy=False), help="The ZIP file to write.")
+@_in_words
+def export_tenant(tenant: str, output: IO[bytes]) -> None:
+    """Write all that is kept of a tenant into a ZIP file."""
+    with acting_for(accounts.system_scope(tenant)) as scope:
+        for piece in tenant_export.export(scope):
+            output.write(piece)
 
 
 @units_group.command("create")
@@ -79,6 +120,19 @@ def create_user(email: str, role: str, tenant: str | None, unit_slugs: tuple[str
         email=email, role=Role(role), password=password, tenant_slug=tenant, unit_slugs=unit_slugs
     )
     click.echo(user.id)
+
+
+@users_group.command("invite")
+@click.option("--email", required=True)
+@click.option("--role", required=True, type=click.Choice([role.value for role in members.ROLES]))
+@click.option("--tenant", required=True, help="The tenant's slug.")
+@click.option("--unit", "unit_slugs", multiple=True, help="Limit an agent to this unit; may be repeated.")
+@_in_words
+def invite_user(email: str, role: str, tenant: str, unit_slugs: tuple[str, ...]) -> None:
+    """Make an account without a password, and print the link to choose one: it works once, for seven days."""
+    with acting_for(accounts.system_scope(tenant)) as scope:
+        unit_ids = [get_unit(scope, slug).id for slug in unit_slugs]
+        click.echo(members.invite(scope, email=email, role=role, unit_ids=unit_ids)[1])
 
 
 @messages_group.command("resend")

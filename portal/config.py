@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from sentry_sdk.utils import BadDsn, Dsn
+
 DEVELOPMENT = "development"
 PRODUCTION = "production"
 SHORTEST_SECRET = 32
@@ -54,11 +56,12 @@ class Config:
         problems += _unreadable(
             portal_env, log_level, proxies, database=values["DATABASE_URL"], key=values["EVOLUTION_API_KEY"]
         )
-        mail = {name: env.get(name, "").strip() for name in ("SMTP_URL", "MAIL_FROM")}
-        problems += _unusable_mail(mail["SMTP_URL"], mail["MAIL_FROM"])
-        encryption_keys = _keys(env.get("ENCRYPTION_KEYS", ""))
+        optional = {name: env.get(name, "").strip() for name in ("SMTP_URL", "MAIL_FROM", "SENTRY_DSN")}
+        problems += _unusable_mail(optional["SMTP_URL"], optional["MAIL_FROM"])
+        problems += _unusable_dsn(optional["SENTRY_DSN"])
+        keys = {name: _keys(env.get(name, "")) for name in ("ENCRYPTION_KEYS", "SECRET_KEY_FALLBACKS")}
         if portal_env == PRODUCTION:
-            problems += _weak(values, encryption_keys)
+            problems += _weak(values, keys)
         if problems:
             raise ConfigError(problems)
         return cls(
@@ -70,12 +73,12 @@ class Config:
             evolution_api_key=values["EVOLUTION_API_KEY"],
             portal_env=portal_env,
             log_level=log_level,
-            encryption_keys=encryption_keys,
-            secret_key_fallbacks=_keys(env.get("SECRET_KEY_FALLBACKS", "")),
+            encryption_keys=keys["ENCRYPTION_KEYS"],
+            secret_key_fallbacks=keys["SECRET_KEY_FALLBACKS"],
             trusted_proxies=int(proxies),
-            smtp_url=mail["SMTP_URL"],
-            mail_from=mail["MAIL_FROM"],
-            sentry_dsn=env.get("SENTRY_DSN", "").strip(),
+            smtp_url=optional["SMTP_URL"],
+            mail_from=optional["MAIL_FROM"],
+            sentry_dsn=optional["SENTRY_DSN"],
         )
 
     @property
@@ -104,19 +107,36 @@ def _unreadable(portal_env: str, log_level: str, proxies: str, *, database: str,
 
 def _unusable_mail(smtp_url: str, mail_from: str) -> list[str]:
     problems = []
-    if smtp_url and not (urlsplit(smtp_url).scheme in ("smtp", "smtps") and urlsplit(smtp_url).hostname):
+    if smtp_url and not _is_smtp(smtp_url):
         problems.append("SMTP_URL must look like smtp://user:password@host:587 or smtps://user:password@host:465")
     if smtp_url and "@" not in mail_from:
         problems.append("MAIL_FROM must be an e-mail address where SMTP_URL is set")
     return problems
 
 
-def _weak(values: Mapping[str, str], encryption_keys: tuple[str, ...]) -> list[str]:
+def _is_smtp(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _unusable_dsn(sentry_dsn: str) -> list[str]:
+    try:
+        Dsn(sentry_dsn or "https://key@sentry.test/1")
+    except BadDsn:
+        return ["SENTRY_DSN must be the address that Sentry shows for the project"]
+    return []
+
+
+def _weak(values: Mapping[str, str], keys: Mapping[str, tuple[str, ...]]) -> list[str]:
     problems = []
     if 0 < len(values["SECRET_KEY"]) < SHORTEST_SECRET:
         problems.append(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters")
-    if any(len(key) < SHORTEST_SECRET for key in encryption_keys):
-        problems.append(f"ENCRYPTION_KEYS holds a key shorter than {SHORTEST_SECRET} characters")
+    for name, listed in keys.items():
+        if any(len(key) < SHORTEST_SECRET for key in listed):
+            problems.append(f"{name} holds a key shorter than {SHORTEST_SECRET} characters")
     key = values["EVOLUTION_API_KEY"]
     if key in KNOWN_API_KEYS or 0 < len(key) < SHORTEST_API_KEY:
         problems.append(f"EVOLUTION_API_KEY is a known default or shorter than {SHORTEST_API_KEY} characters")

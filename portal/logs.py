@@ -12,9 +12,10 @@ MASK = "[MASKED]"
 _NAMES = r"secret|token|api_?key|password|authorization|cookie|jwt|credential|qr_?code|pairing"
 _SECRET_NAMES = re.compile(_NAMES, re.IGNORECASE)
 _WEBHOOK_URL = re.compile(r"(/webhooks/whatsapp/[\w-]+/)[^\s\"'/?&]+")
-_SCAN_URL = re.compile(r"(/scan/)[^\s\"'/?&]+")
+_LINK_URL = re.compile(r"(/(?:scan|invitation|password-reset)/)[^\s\"'/?&]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
-_COOKIE = re.compile(r"(?im)^((?:set-)?cookie:\s*).+$")
+# A header holds several, so everything up to the end of its line, wherever in the line it begins.
+_COOKIE = re.compile(r"(?im)\b((?:set-)?cookie:\s*).+$")
 # A name and its value as JSON, Python, a query or a header writes them; a quoted value may hold blanks.
 _NAMED_VALUE = re.compile(
     rf"""(?i)((?:{_NAMES})[\w-]{{0,40}}["']?\s*[:=]\s*)"""
@@ -90,7 +91,7 @@ def mask(text: str) -> str:
     """The text with secrets replaced by `[MASKED]` and telephone numbers by `****` and their last four digits."""
     text = _ROW.sub(rf"\1{MASK}", text)
     text = _WEBHOOK_URL.sub(rf"\1{MASK}", text)
-    text = _SCAN_URL.sub(rf"\1{MASK}", text)
+    text = _LINK_URL.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1 {MASK}", text)
     text = _COOKIE.sub(rf"\1{MASK}", text)
     text = _URL_PASSWORD.sub(rf"\1{MASK}\2", text)

@@ -22,6 +22,8 @@ LID_SUFFIX = "@lid"
 _NO_DIGITS = re.compile(r"\D+")
 # Mexico and Argentina: a digit after the country code that some write and WhatsApp leaves out.
 _WITH_EXTRA_DIGIT = re.compile(r"(52)1(\d{10})|(54)9(\d{10})")
+# Country code and number, as on Niue. The library takes less, which could only be dialled within a city.
+SHORTEST = 7
 
 
 class NotAPhone(ValueError):
@@ -98,7 +100,9 @@ def display(phone: str) -> str:
         parsed = phonenumbers.parse("+" + phone)
     except phonenumbers.NumberParseException:
         return "+" + phone
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    grouped = str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+    # The library leaves out a zero where it takes it for the one that is dialled within the country.
+    return grouped if _NO_DIGITS.sub("", grouped) == phone else "+" + phone
 
 
 def masked(phone: str) -> str:
@@ -106,7 +110,7 @@ def masked(phone: str) -> str:
 
 
 def _is_possible(digits: str, *, is_local_enough: bool) -> bool:
-    if digits.startswith(BRAZIL):
+    if digits.startswith(BRAZIL) or len(digits) < SHORTEST:
         # The two Brazilian shapes were matched before: what is left has a wrong length or area code.
         return False
     try:

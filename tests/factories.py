@@ -28,6 +28,7 @@ from portal.models import (
     RecipientState,
     StatusReason,
     TemplateVersion,
+    Tenant,
     Unit,
     User,
     WebhookEvent,
@@ -47,7 +48,9 @@ SERVER_KEY = "a-key-of-one-more-server"
 
 
 def make_tenant(slug: str = "acme") -> TenantScope:
-    tenant = accounts.create_tenant(name=slug.title(), slug=slug)
+    tenant = Tenant(name=slug.title(), slug=slug)
+    with across_tenants("a new tenant is nobody's yet"), atomic():
+        db.session.add(tenant)
     return TenantScope(tenant.id)
 
 

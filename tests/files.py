@@ -4,15 +4,28 @@ import io
 import struct
 import wave
 import zipfile
-import zlib
+
+from PIL import Image
 
 
 def png(width: int = 2, height: int = 2, colour: bytes = b"\x0b\x6e\x5f") -> bytes:
     """A picture in one colour."""
-    pixels = zlib.compress((b"\x00" + colour * width) * height)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = b"".join(_chunk(kind, data) for kind, data in ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")))
-    return b"\x89PNG\r\n\x1a\n" + chunks
+    return as_portal_writes(Image.new("RGB", (width, height), tuple(colour)), "PNG")
+
+
+def as_portal_writes(image: Image.Image, form: str) -> bytes:
+    """The file that the portal makes of such a picture, so that it goes out as it came."""
+    written = io.BytesIO()
+    image.save(written, form, **{"JPEG": {"quality": 88}, "PNG": {"compress_level": 3}, "WEBP": {"quality": 88}}[form])
+    return written.getvalue()
+
+
+def photo_with_place() -> bytes:
+    """A photo as a telephone takes it: the file tells where."""
+    told, written = Image.Exif(), io.BytesIO()
+    told[0x010E] = PLACE.decode()
+    Image.new("RGB", (3, 2), "red").save(written, "JPEG", exif=told)
+    return written.getvalue()
 
 
 def mp4(*tracks: str, brand: str = "isom") -> bytes:
@@ -46,17 +59,14 @@ def ogg(codec: bytes = b"OpusHead") -> bytes:
     return b"OggS\x00\x02" + bytes(20) + b"\x01\x13" + codec + bytes(11)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def _box(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data) + 8) + kind + data
 
 
+PLACE = b"Rua das Flores, 12"
 PNG = png()
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
-WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
+JPEG = as_portal_writes(Image.new("RGB", (1, 1), "black"), "JPEG")
+WEBP = as_portal_writes(Image.new("RGB", (1, 1), "black"), "WEBP")
 GIF = b"GIF89a\x01\x00\x01\x00\x80" + bytes(5) + b"\xff\xff\xff," + bytes(4) + b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 MP3 = b"\xff\xfb\x90\x64" + bytes(413)
 TAGGED_MP3 = b"ID3\x03\x00\x00\x00\x00\x00\x00" + MP3

@@ -1,7 +1,9 @@
 """Operators' commands: what they make, and what they say when they cannot."""
 
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
+from zipfile import ZipFile
 
 import pytest
 from click.testing import Result
@@ -9,8 +11,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Tenant, Unit, User, UserUnit
-from portal.services import accounts
+from portal.models import LinkKind, Tenant, Unit, User, UserUnit
+from portal.services import account_links, accounts, tenants
 from portal.tenancy import TenantScope, across_tenants
 from tests.factories import make_parked_event, make_tenant, make_unit, make_user
 
@@ -50,6 +52,36 @@ def test_tenant_is_created_and_its_id_said(run: Run) -> None:
     assert (tenant.name, tenant.slug) == ("Acme Ltda", "acme")
 
 
+def test_tenant_is_suspended_resumed_and_closed(run: Run, acme: TenantScope) -> None:
+    assert run("tenants", "suspend", "--tenant", "acme").output == "acme is suspended\n"
+    assert tenants.get_tenant(acme.tenant_id).suspended_at is not None
+
+    assert run("tenants", "resume", "--tenant", "acme").output == "acme goes on\n"
+    assert tenants.get_tenant(acme.tenant_id).suspended_at is None
+
+    closed = run("tenants", "close", "--tenant", "acme", "--days", "7")
+    assert closed.output.startswith("acme is closed, and erased at ")
+    assert tenants.get_tenant(acme.tenant_id).closed_at is not None
+
+
+def test_step_that_does_not_fit_is_refused_in_one_line(run: Run, acme: TenantScope) -> None:
+    result = run("tenants", "resume", "--tenant", "acme")
+
+    assert result.exit_code == 1
+    assert result.output == "Error: This company is not suspended.\n"
+    assert run("tenants", "close", "--tenant", "acme", "--days", "5").exit_code == 1
+    assert run("tenants", "suspend", "--tenant", "nobody").exit_code == 1
+
+
+def test_tenant_is_exported_into_a_file(run: Run, acme: TenantScope, tmp_path: Path) -> None:
+    result = run("tenants", "export", "--tenant", "acme", "--output", str(tmp_path / "acme.zip"))
+
+    assert result.exit_code == 0, result.output
+    with ZipFile(tmp_path / "acme.zip") as archive:
+        assert "messages.jsonl" in archive.namelist()
+        assert '"slug": "acme"' in archive.read("tenants.jsonl").decode()
+
+
 def test_unit_is_created_and_its_id_said(run: Run, acme: TenantScope) -> None:
     result = run("units", "create", "--tenant", "acme", "--name", "Centro", "--slug", "centro")
 
@@ -75,6 +107,37 @@ def test_password_is_not_said_again(run: Run, acme: TenantScope) -> None:
     result = create_user(run, "--role", "tenant_admin", "--tenant", "acme")
 
     assert PASSWORD not in result.output
+
+
+def test_invitation_is_printed_as_a_link_and_leads_in(run: Run, acme: TenantScope) -> None:
+    make_unit(acme, "centro")
+    email = ("--email", "Bea@Acme.test")
+
+    result = run("users", "invite", *email, "--role", "agent", "--tenant", "acme", "--unit", "centro")
+
+    address, _, token = result.output.strip().rpartition("/")
+    assert (result.exit_code, address) == (0, "http://portal.test/invitation")
+    account_links.choose_password(token, LinkKind.INVITATION, password=PASSWORD, again=PASSWORD)
+    account = accounts.sign_in("bea@acme.test", PASSWORD)
+    assert account is not None
+    assert len(account.unit_ids or ()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--role", "agent", "--tenant", "acme"), "units: Choose at least one unit"),
+        (("--role", "agent", "--tenant", "acme", "--unit", "nowhere"), "no such unit"),
+        (("--role", "tenant_admin", "--tenant", "nowhere"), "There is no tenant nowhere."),
+        (("--role", "super_admin", "--tenant", "acme"), "Invalid value for '--role'"),
+    ],
+)
+def test_invitation_that_cannot_be_says_why(run: Run, acme: TenantScope, options: tuple[str, ...], said: str) -> None:
+    result = run("users", "invite", "--email", "bea@acme.test", *options)
+
+    assert result.exit_code != 0
+    assert said in result.output
+    assert count_users() == 0
 
 
 def test_super_admin_belongs_to_no_tenant(run: Run) -> None:

@@ -126,3 +126,17 @@ def test_shown_settings_hold_no_secret() -> None:
 def test_a_key_that_no_header_can_carry_is_refused() -> None:
     with pytest.raises(ConfigError, match="plain ASCII"):
         Config.load({**GOOD, "EVOLUTION_API_KEY": "chave-com-acentuação-bem-longa"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY_FALLBACKS", "k" * 32 + ",change-me"),
+        ("SENTRY_DSN", "oops"),
+        ("SMTP_URL", "smtp://mail.test:abc"),
+        ("SMTP_URL", "https://mail.test"),
+    ],
+)
+def test_optional_setting_that_cannot_work_stops_the_start(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Config.load({**GOOD, "MAIL_FROM": "portal@portal.test", name: value})

@@ -13,7 +13,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.extensions import parts
 from portal.inbox import receive
-from portal.models import Connection, EvolutionServer, Suppression, SuppressionReason, User, WebhookEndpoint
+from portal.models import Connection, EvolutionServer, Suppression, SuppressionReason, Unit, User, WebhookEndpoint
 from portal.secrets import Vault
 from portal.services import key_rotation, suppression
 from portal.services.key_rotation import Needs
@@ -231,6 +231,26 @@ def test_older_key_has_to_stay_while_evolution_may_sign_with_it(
     assert "has to stay: 1 units may still sign" in not_registered
     assert "has to stay: 1 units may still sign" in on_its_way
     assert re.search(r"Key 2 \(\w{8}\): may go\.", run("check").output)
+
+
+def test_unit_in_the_archive_which_is_never_checked_keeps_no_key(acme: Company) -> None:
+    rotate()
+    on_the_list = needs().unsigned
+    with across_tenants("a test archives the units"), atomic():
+        db.session.execute(update(Unit).values(archived_at=now()))
+
+    assert (on_the_list, needs().unsigned) == (1, 0)
+
+
+def test_instance_that_is_still_to_be_made_keeps_no_key_once_the_one_before_is_not_listened_to(acme: Company) -> None:
+    rotate()
+    connection_is(instance_made_at=None, previous_accepted_until=now() + timedelta(minutes=1))
+    while_the_old_one_is_heard = needs().unsigned
+    connection_is(previous_accepted_until=now() - timedelta(seconds=1))
+    later = needs().unsigned
+    connection_is(previous_accepted_until=None)
+
+    assert (while_the_old_one_is_heard, later, needs().unsigned) == (1, 0, 0)
 
 
 def test_webhook_that_the_older_key_signs_is_taken_until_that_key_goes(acme: Company, use: Use) -> None:

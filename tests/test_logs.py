@@ -53,6 +53,7 @@ def lines(written: StringIO) -> Lines:
         ("?token=abc&page=2", f"?token={MASK}&page=2"),
         ("Cookie: session=abc; remember_token=def", f"Cookie: {MASK}"),
         ("set-cookie: session=abc; HttpOnly", f"set-cookie: {MASK}"),
+        ("asked with Cookie: a=b; session=abc", f"asked with Cookie: {MASK}"),
         ("postgresql://portal:a@b@db.test/portal", f"postgresql://portal:{MASK}@db.test/portal"),
         ("redis://:abc@cache.test:6379/0", f"redis://:{MASK}@cache.test:6379/0"),
         (

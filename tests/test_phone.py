@@ -68,6 +68,8 @@ def test_every_way_to_write_a_number_leads_to_one_form(typed: str, expected: str
         "97777-1234",
         # A date is no number of one Egyptian city.
         "2026-11-29",
+        # Too short to be dialled from another country.
+        "+4900",
     ],
 )
 def test_what_can_be_no_number_is_refused(typed: str) -> None:
@@ -126,6 +128,8 @@ def test_device_is_no_part_of_the_person(jid: str, expected: str) -> None:
         ("12125551234", "+1 212-555-1234"),
         ("541112345678", "+54 11 1234-5678"),
         ("999", "+999"),
+        # Grouped it would lose a zero.
+        ("31000000", "+31000000"),
         ("", "+"),
     ],
 )

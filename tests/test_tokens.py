@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import atomic, db, first_id_at
 from portal.models import ApiToken, TokenKind, User
 from portal.secrets import fingerprint
 from portal.services import accounts
@@ -96,6 +96,15 @@ def test_refresh_token_is_exchanged_for_two_new_ones(admin: Account) -> None:
     assert len({first.access, first.refresh, second.access, second.refresh}) == 4
     assert accounts.account_of_token(second.access) == admin
     assert accounts.refresh(second.refresh) is not None
+
+
+@pytest.mark.parametrize(("days", "goes_on"), [(89, True), (91, False)])
+def test_sign_in_that_is_renewed_again_and_again_ends_after_ninety_days(
+    admin: Account, days: int, goes_on: bool
+) -> None:
+    tokens = accounts.issue_tokens(admin, family_id=first_id_at(now() - timedelta(days=days)))
+
+    assert (accounts.refresh(tokens.refresh) is not None) is goes_on
 
 
 def test_refresh_token_used_twice_ends_its_whole_family(admin: Account) -> None:

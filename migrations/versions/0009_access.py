@@ -19,6 +19,8 @@ INSTANT = sa.DateTime(timezone=True)
 NOW = sa.text("now()")
 OF_TENANTS = ("suspended_at", "closed_at", "erase_at", "erased_at")
 OF_USERS = ("totp_secret_encrypted", "totp_since", "totp_last_step")
+# What happened to one thing, and what one person did.
+INDEXED = ("subject_id", "user_id")
 TABLES = ("user_sessions", "account_links", "recovery_codes", "access_grants")
 REFUSE = """
 CREATE FUNCTION refuse_change_of_audit_events() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -29,7 +31,7 @@ END $$
 
 
 def upgrade() -> None:
-    _index_audit_subjects()
+    _index_audit_events()
     for name in OF_TENANTS:
         op.add_column("tenants", sa.Column(name, INSTANT))
     op.alter_column("users", "password_hash", nullable=True)
@@ -64,19 +66,22 @@ def downgrade() -> None:
         op.drop_column("users", name)
     for name in OF_TENANTS:
         op.drop_column("tenants", name)
-    op.drop_index("ix_audit_events_subject_id", "audit_events")
+    for name in INDEXED:
+        op.drop_index(f"ix_audit_events_{name}", "audit_events")
 
 
-def _index_audit_subjects() -> None:
+def _index_audit_events() -> None:
     """First, and outside the transaction: however long the log is, it goes on."""
     with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_audit_events_subject_id",
-            "audit_events",
-            ["subject_id", "id"],
-            postgresql_concurrently=True,
-            if_not_exists=True,
-        )
+        for name in INDEXED:
+            # One that was interrupted is there, but good for nothing.
+            op.drop_index(f"ix_audit_events_{name}", "audit_events", if_exists=True)
+            op.create_index(
+                f"ix_audit_events_{name}",
+                "audit_events",
+                [name, "id"],
+                postgresql_concurrently=True,
+            )
 
 
 def _make_user_sessions() -> None:

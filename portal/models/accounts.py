@@ -189,6 +189,8 @@ class AuditEvent(Base):
         Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),
         # What happened to one thing.
         Index("ix_audit_events_subject_id", "subject_id", "id"),
+        # What one person did.
+        Index("ix_audit_events_user_id", "user_id", "id"),
     )
 
     id: Mapped[Id]

@@ -40,9 +40,15 @@ def webhook_faults(found: FoundWebhook | None, wanted: Webhook, version: tuple[i
     return [field for field, is_wrong in faults.items() if is_wrong]
 
 
-def is_of_before(found: FoundWebhook | None, faults: list[str], previous_secret_hash: str | None) -> bool:
-    """Whether it only has the secret that somebody has just renewed: nothing went elsewhere, and nobody meddled."""
-    return found is not None and faults == ["url"] and matches(found.url.rpartition("/")[2], previous_secret_hash)
+def is_of_before(found: FoundWebhook | None, wanted: Webhook, faults: list[str], accepted_hash: str | None) -> bool:
+    """Whether it only has the secret that somebody has just renewed: nothing went elsewhere, and nobody meddled.
+
+    `accepted_hash`: of the secret of before, while what comes with it is still taken.
+    """
+    if found is None or faults != ["url"]:
+        return False
+    place, _, secret = found.url.rpartition("/")
+    return place == wanted.url.rpartition("/")[0] and matches(secret, accepted_hash)
 
 
 def settings_faults(found: Mapping[str, Any] | None, wanted: ChatFilter) -> list[str]:

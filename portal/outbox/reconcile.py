@@ -54,7 +54,10 @@ LINKED = (ConnectionStatus.CONNECTED, ConnectionStatus.CONNECTING)
 
 @dataclass(frozen=True)
 class Check:
-    """One unit to be compared with Evolution, as its row was when that was decided."""
+    """One unit to be compared with Evolution, as its row was when that was decided.
+
+    `accepted_secret_hash`: of the webhook's secret of before, while what comes with it is still taken.
+    """
 
     tenant_id: UUID
     unit_id: UUID
@@ -64,7 +67,7 @@ class Check:
     reason: StatusReason | None
     status_at: datetime | None
     webhook_secret_encrypted: str
-    previous_webhook_secret_hash: str | None
+    accepted_secret_hash: str | None
     chats: ChatFilter
     is_webhook_due: bool
     is_silent: bool
@@ -126,6 +129,8 @@ def _check(connection: Connection, unit: Unit, *, anybody_heard: bool) -> Check:
     checked_at, compared_until = connection.webhook_checked_at, connection.compared_until
     is_compared = compared_until is not None and compared_until > now() - COMPARED_LATELY
     is_silent = anybody_heard and not is_compared and checked_states.silent_since(connection) is not None
+    accepted_until = connection.previous_accepted_until
+    is_accepted = accepted_until is not None and accepted_until > now()
     return Check(
         tenant_id=connection.tenant_id,
         unit_id=connection.unit_id,
@@ -135,7 +140,7 @@ def _check(connection: Connection, unit: Unit, *, anybody_heard: bool) -> Check:
         reason=connection.status_reason,
         status_at=connection.status_at,
         webhook_secret_encrypted=connection.webhook_secret_encrypted or "",
-        previous_webhook_secret_hash=connection.previous_webhook_secret_hash,
+        accepted_secret_hash=connection.previous_webhook_secret_hash if is_accepted else None,
         chats=intents.chat_filter(unit),
         is_webhook_due=checked_at is None or checked_at < now() - WEBHOOK_GOOD_FOR,
         is_silent=is_silent,
@@ -221,7 +226,7 @@ def _see_to_webhook(client: EvolutionClient, check: Check) -> None:
     faults = intents.webhook_faults(found, wanted, version)
     if faults:
         client.set_webhook(check.instance_name, wanted)
-    if faults and not intents.is_of_before(found, faults, check.previous_webhook_secret_hash):
+    if faults and not intents.is_of_before(found, wanted, faults, check.accepted_secret_hash):
         # What was posted elsewhere meanwhile is at Evolution.
         _note_repair(check, RepairKind.WEBHOOK, faults, {"compare_at": now() + COMPARE_SOON})
 

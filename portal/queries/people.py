@@ -12,6 +12,7 @@ from portal.clock import now
 from portal.db import among, db
 from portal.errors import NotFound
 from portal.models import AccountLink, ApiToken, Tenant, TokenKind, Unit, User, UserSession, UserUnit
+from portal.permissions import Role
 from portal.queries.members import MemberState
 from portal.tenancy import across_tenants
 
@@ -50,13 +51,17 @@ class PersonRow:
 
 @dataclass(frozen=True)
 class Person:
-    """A person with their units, in how many browsers and programs they are signed in, and their newest link."""
+    """A person with their units, in how many browsers and programs they are signed in, and their newest link.
+
+    `has_administrator`: their company has one who can sign in, and who decides about its people.
+    """
 
     row: PersonRow
     units: Sequence[Unit]
     browsers: int
     programs: int
     link: AccountLink | None
+    has_administrator: bool
 
 
 def list_people(wanted: Filter, *, after: str = "") -> list[PersonRow]:
@@ -86,6 +91,7 @@ def get_person(user_id: UUID, *, used_since: datetime) -> Person:
             browsers=_count_open(UserSession, user_id, UserSession.used_at > used_since),
             programs=_count_open(ApiToken, user_id, ApiToken.kind == TokenKind.REFRESH, ApiToken.used_at.is_(None)),
             link=db.session.scalar(links.execution_options(populate_existing=True)),
+            has_administrator=_has_administrator(rows[0].user.tenant_id),
         )
 
 
@@ -99,6 +105,11 @@ def _rows(statement: Select[*tuple[Any, ...]]) -> list[PersonRow]:
     of_these = newest.where(among(UserSession.user_id, [user.id for user, _tenant in found]))
     sign_ins = dict(db.session.execute(of_these).all())
     return [PersonRow(user, tenant, sign_ins.get(user.id)) for user, tenant in found]
+
+
+def _has_administrator(tenant_id: UUID | None) -> bool:
+    is_able = (User.role == Role.TENANT_ADMIN) & User.disabled_at.is_(None) & User.password_hash.is_not(None)
+    return db.session.scalar(select(User.id).where(User.tenant_id == tenant_id, is_able).limit(1)) is not None
 
 
 def _count_open(model: type[UserSession] | type[ApiToken], user_id: UUID, *conditions: Any) -> int:

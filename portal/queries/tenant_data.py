@@ -5,14 +5,14 @@ Which tables and columns these are follows from the models, so that a new one ca
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import LargeBinary, Table, func
+from sqlalchemy import LargeBinary, Table, func, tuple_
 
-from portal.db import Base, db
+from portal.db import Base, db, end_read
 from portal.models import Media, MediaState
 from portal.queries.person_messages import file_path
 from portal.tenancy import TenantScope
@@ -51,23 +51,38 @@ def read_lines(scope: TenantScope, model: type[Base]) -> Iterator[bytes]:
     """Each of the tenant's rows as a line of JSON."""
     columns = columns_of(model)
     names = [column.name for column in columns]
-    rows = scope.select(model, *columns).order_by(*model.__table__.primary_key)
-    for row in db.session.execute(rows.execution_options(yield_per=BATCH)):
+    for row in _iterate(scope, model, columns):
         line = json.dumps(dict(zip(names, row, strict=True)), default=_plain, ensure_ascii=False)
         yield line.encode() + b"\n"
 
 
 def read_files(scope: TenantScope) -> Iterator[tuple[str, bytes]]:
     """The stored files, one at a time: the name in the archive, and the content."""
-    stored = scope.select(Media, Media.id, Media.file_name).where(Media.state == MediaState.STORED).order_by(Media.id)
-    for id_, name in db.session.execute(stored.execution_options(yield_per=BATCH)):
+    for id_, name in _iterate(scope, Media, [Media.id, Media.file_name], Media.state == MediaState.STORED):
         content = db.session.scalar(scope.select(Media, Media.content).where(Media.id == id_))
+        end_read()
         yield file_path(id_, name), content or b""
 
 
 def measure_files(scope: TenantScope) -> Files:
     stored = scope.select(Media, func.count(), func.coalesce(func.sum(Media.size), 0))
     return Files(*db.session.execute(stored.where(Media.state == MediaState.STORED)).one())
+
+
+def _iterate(scope: TenantScope, model: type[Base], columns: list[Any], *conditions: Any) -> Iterator[Sequence[Any]]:
+    """These columns of the tenant's rows, by their key; no connection is held while the caller is at a batch."""
+    key = list(model.__table__.primary_key)
+    # The key comes along behind the columns: where it is a secret, it is none of them.
+    wanted = scope.select(model, *columns, *key).where(*conditions).order_by(*key).limit(BATCH)
+    batch = wanted
+    while True:
+        rows = db.session.execute(batch).all()
+        end_read()
+        for row in rows:
+            yield row[: len(columns)]
+        if len(rows) < BATCH:
+            return
+        batch = wanted.where(tuple_(*key) > tuple(rows[-1][len(columns) :]))
 
 
 def _plain(value: object) -> str:

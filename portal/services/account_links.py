@@ -9,11 +9,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import Update, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, func, or_, select, update
 
 from portal import queue
 from portal.clock import now
-from portal.db import atomic, db, on_commit
+from portal.db import atomic, db, first_id_at, on_commit
 from portal.errors import Conflict, Invalid, NotFound
 from portal.extensions import parts
 from portal.models import AccountLink, LinkKind, User
@@ -28,6 +28,8 @@ LASTS = {LinkKind.INVITATION: timedelta(days=7), LinkKind.PASSWORD_RESET: timede
 PATHS = {LinkKind.INVITATION: "invitation", LinkKind.PASSWORD_RESET: "password-reset"}
 # To one person, whoever asks for them.
 MOST_MAILS_AN_HOUR = 3
+# By one company: each tells whether an address has an account somewhere.
+MOST_INVITATIONS_AN_HOUR = 50
 # Asking takes as long for an address without an account, where nothing is written.
 ANSWERED_AFTER_S = 0.3
 
@@ -88,6 +90,29 @@ def revoke_all(user: User) -> None:
     db.session.execute(working.values(revoked_at=now()).execution_options(synchronize_session=False))
 
 
+def revoke_made_by(user: User) -> None:
+    """Within the caller's transaction: let no link work that this person was shown, whomever they made it for."""
+    shown = (AccountLink.created_by_id == user.id) & ~_is_mail()
+    working = shown & AccountLink.used_at.is_(None) & AccountLink.revoked_at.is_(None)
+    if user.tenant_id is None:
+        # An operator's are for people everywhere; those of a company hold all of its people already.
+        whose = select(User.id).where(User.id.in_(select(AccountLink.user_id).where(working))).order_by(User.id)
+        db.session.execute(whose.with_for_update(key_share=True))
+    db.session.execute(
+        _links(user).where(working).values(revoked_at=now()).execution_options(synchronize_session=False)
+    )
+
+
+def refuse_many_invitations(scope: TenantScope) -> None:
+    """Raises Conflict once a company has made its invitations of an hour."""
+    since = now() - timedelta(hours=1)
+    made = scope.select(AccountLink, func.count()).where(
+        AccountLink.id >= first_id_at(since), AccountLink.created_at > since, AccountLink.kind == LinkKind.INVITATION
+    )
+    if db.session.scalars(made).one() >= MOST_INVITATIONS_AN_HOUR:
+        raise Conflict(_("A company makes at most %(most)s invitations an hour.", most=MOST_INVITATIONS_AN_HOUR))
+
+
 def ask(email: str) -> None:
     """Let a link to a new password be sent there, if that is somebody's address. Nobody learns whether it is."""
     began_at = time.monotonic()
@@ -142,8 +167,16 @@ def _record_use(link: OpenLink, address: str | None) -> None:
 
 def _links_of(user: User) -> Update:
     """Works for a session that sees the person's company only, as well as for one that sees all."""
-    links = TenantScope(user.tenant_id).update(AccountLink) if user.tenant_id else update(AccountLink)
-    return links.where(AccountLink.user_id == user.id)
+    return _links(user).where(AccountLink.user_id == user.id)
+
+
+def _links(user: User) -> Update:
+    return TenantScope(user.tenant_id).update(AccountLink) if user.tenant_id else update(AccountLink)
+
+
+def _is_mail() -> ColumnElement[bool]:
+    """Rather than shown to whoever made it."""
+    return or_(AccountLink.token_hash.is_(None), AccountLink.mail_attempts > 0)
 
 
 def _check_mail(user: User) -> None:
@@ -156,11 +189,10 @@ def _check_mail(user: User) -> None:
 
 
 def _has_enough_mails(user: User) -> bool:
-    is_mail = or_(AccountLink.token_hash.is_(None), AccountLink.mail_attempts > 0)
     mails = (
         select(func.count())
         .select_from(AccountLink)
-        .where(AccountLink.user_id == user.id, is_mail, AccountLink.created_at > now() - timedelta(hours=1))
+        .where(AccountLink.user_id == user.id, _is_mail(), AccountLink.created_at > now() - timedelta(hours=1))
     )
     if user.tenant_id:
         mails = mails.where(AccountLink.tenant_id == user.tenant_id)

@@ -1,6 +1,6 @@
 """Who a person is, which tenant they may act for, and the tokens they carry. Finding that out crosses tenants."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,12 +11,13 @@ from uuid_utils.compat import uuid7
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import atomic, db, first_id_at
 from portal.errors import Forbidden, Invalid, NotFound
 from portal.models import ApiToken, ApiTokenUnit, Tenant, TokenKind, Unit, User, UserUnit
 from portal.permissions import Permission, Role, permissions_of
 from portal.queries import access_grants
 from portal.secrets import fingerprint, new_secret
+from portal.services import standing
 from portal.services.passwords import LONGEST as LONGEST_PASSWORD
 from portal.services.passwords import checked_password
 from portal.tenancy import TenantScope, TokenUse, across_tenants, may
@@ -24,6 +25,8 @@ from portal.tenancy import TenantScope, TokenUse, across_tenants, may
 SUSPENDED = "suspended"
 ACCESS_FOR = timedelta(hours=1)
 REFRESH_FOR = timedelta(days=30)
+# However often it is renewed, a program gives the password again after this time.
+RENEWED_FOR = timedelta(days=90)
 USE_NOTED_EVERY = timedelta(minutes=1)
 # Checked when the address is unknown, so that the answer takes as long as for a known one.
 _NOBODYS_HASH = generate_password_hash("nobody")
@@ -44,6 +47,8 @@ class Account:
     # An operator suspended their company; closed: for good.
     is_suspended: bool = False
     is_closed: bool = False
+    # Of the password and the second factor that they have: who is let in later is let in with these only.
+    mark: str = field(default="", repr=False)
 
     def allows(self, permission: Permission) -> bool:
         return may(self.role, self.token, permission)
@@ -142,11 +147,15 @@ def choose_locale(account: Account, locale: str) -> None:
 
 
 def issue_tokens(account: Account, *, family_id: UUID | None = None) -> Tokens:
-    """A short access token and the refresh token that renews it; both are shown only now."""
+    """A short access token and the refresh token that renews it; both are shown only now.
+
+    Raises Conflict when what the person showed counts no more.
+    """
     tokens = Tokens(access=new_secret(), refresh=new_secret(), expires_in_s=int(ACCESS_FOR.total_seconds()))
     family_id = family_id or uuid7()
     kinds = ((TokenKind.ACCESS, tokens.access, ACCESS_FOR), (TokenKind.REFRESH, tokens.refresh, REFRESH_FOR))
     with across_tenants("a token finds its tenant"), atomic():
+        standing.check(account.id, account.mark)
         for kind, secret, lifetime in kinds:
             db.session.add(
                 ApiToken(
@@ -174,18 +183,24 @@ def account_of_token(secret: str) -> Account | None:
 
 
 def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
-    """Exchange a refresh token, once. A second use means that it was stolen: the whole family ends."""
+    """Exchange a refresh token, once. A second use means that it was stolen: the whole family ends.
+
+    A family is named by when it began, and ends some time after that.
+    """
     with across_tenants("a token finds its tenant"), atomic():
         token = _find_token(refresh_token, TokenKind.REFRESH)
-        if token is None:
+        if token is None or token.family_id is None or token.family_id < first_id_at(now() - RENEWED_FOR):
             return None
-        unused = update(ApiToken).where(ApiToken.id == token.id, ApiToken.used_at.is_(None))
+        # Held alone: another token of the family that is used at the same moment leads to one that is seen here.
+        user = standing.lock(token.user_id)
+        unused = update(ApiToken).where(
+            ApiToken.id == token.id, ApiToken.used_at.is_(None), ApiToken.revoked_at.is_(None)
+        )
         if db.session.scalar(unused.values(used_at=now()).returning(ApiToken.id)) is None:
             family = update(ApiToken).where(ApiToken.family_id == token.family_id)
             db.session.execute(family.values(revoked_at=func.now()))
             return None
-        # Within the transaction: whoever uses it at the same moment waits for its end, and ends these tokens too.
-        account = find_account(token.user_id) if token.user_id else None
+        account = _account(user) if user and user.disabled_at is None else None
         return (account, issue_tokens(account, family_id=token.family_id)) if account else None
 
 
@@ -203,6 +218,7 @@ def _account(user: User) -> Account:
         locale=user.locale,
         is_suspended=tenant is not None and tenant.suspended_at is not None,
         is_closed=tenant is not None and tenant.closed_at is not None,
+        mark=standing.mark_of(user),
     )
 
 

@@ -25,7 +25,7 @@ from portal.queries import contacts
 from portal.services import audit, campaign_states, deleting, media, planning
 from portal.services.audience import Audience
 from portal.services.media import Upload
-from portal.services.template_checks import check_message, one_line
+from portal.services.template_checks import check_message, check_upload, one_line
 from portal.tenancy import TenantScope
 
 LONGEST_NAME = 80
@@ -45,7 +45,7 @@ def create_draft(scope: TenantScope, *, unit_id: UUID, name: str) -> Campaign:
         made_by = {"created_by_id": scope.user_id, "is_test": scope.is_test}
         campaign = scope.add(Campaign(unit_id=unit_id, name=name, audience={}, **made_by))
         db.session.flush()
-        audit.record(scope, "campaign.created", ("campaign", campaign.id))
+        audit.record(scope, "campaign.created", ("campaign", campaign.id), after={"name": name, "unit": str(unit_id)})
     return campaign
 
 
@@ -55,8 +55,10 @@ def rename(scope: TenantScope, campaign_id: UUID, name: str) -> Campaign:
     with atomic():
         campaign = _lock(scope, campaign_id)
         if campaign.name != name:
-            campaign.name = name
-            audit.record(scope, "campaign.renamed", ("campaign", campaign_id))
+            before, campaign.name = campaign.name, name
+            audit.record(
+                scope, "campaign.renamed", ("campaign", campaign_id), before={"name": before}, after={"name": name}
+            )
     return campaign
 
 
@@ -94,12 +96,13 @@ def set_message(
     It carries the upload, else the stored file `media_id` (a template's, say), else the file of before if it is kept.
     Raises Invalid for `variant_1`, `variant_2` … and `file`, Conflict when it is no draft, and NotFound.
     """
+    new = check_upload(upload)
     with atomic():
         campaign = _lock(scope, campaign_id)
         before = _find_file(scope, campaign.media_id)
         kept = _find_file(scope, media_id) or (before if keeps_file else None)
-        texts, file = check_message(variants, upload, kept=kept)
-        carried = media.store_unless_same(scope, file, before=kept or before, keeps_before=kept is not None)
+        texts = check_message(variants, new, kept=kept)
+        carried = media.store_unless_same(scope, new.file, before=kept or before, keeps_before=kept is not None)
         carried_file = _find_file(scope, carried)
         campaign.variants, campaign.media_id = texts, carried
         campaign.kind = carried_file.kind if carried_file else MessageKind.TEXT

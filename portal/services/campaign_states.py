@@ -72,7 +72,8 @@ def start(
         else:
             campaign.state = CampaignState.SCHEDULED
         action = "campaign.started" if at is None else "campaign.scheduled"
-        audit.record(scope, action, ("campaign", campaign_id), after={"recipients": pending})
+        told = {"recipients": pending} | ({"at": at.isoformat()} if at else {})
+        audit.record(scope, action, ("campaign", campaign_id), after=told)
     return campaign
 
 
@@ -99,12 +100,15 @@ def resume(scope: TenantScope, campaign_id: UUID) -> Campaign:
     with atomic():
         campaign = lock(scope, campaign_id)
         _check_state(campaign, CampaignState.PAUSED)
+        before = {"reason": campaign.pause_reason}
         if campaign.started_at is None and campaign.scheduled_at is not None and campaign.scheduled_at > now():
             campaign.state = CampaignState.SCHEDULED
             campaign.paused_at = campaign.pause_reason = campaign.pause_details = None
         else:
             begin(scope, campaign)
-        audit.record(scope, "campaign.resumed", ("campaign", campaign_id))
+        audit.record(
+            scope, "campaign.resumed", ("campaign", campaign_id), before=before, after={"state": campaign.state}
+        )
     return campaign
 
 
@@ -113,6 +117,7 @@ def cancel(scope: TenantScope, campaign_id: UUID) -> Campaign:
     with atomic():
         campaign = lock(scope, campaign_id)
         _check_state(campaign, *OPEN)
+        before = {"state": campaign.state}
         campaign.state, campaign.finished_at = CampaignState.CANCELLED, now()
         campaign.number_check_at = None
         _take_back(scope, campaign, RecipientState.CANCELLED, CAMPAIGN_CANCELLED)
@@ -120,7 +125,7 @@ def cancel(scope: TenantScope, campaign_id: UUID) -> Campaign:
             CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.state == RecipientState.PENDING
         )
         db.session.execute(left.values(state=RecipientState.CANCELLED).execution_options(synchronize_session=False))
-        audit.record(scope, "campaign.cancelled", ("campaign", campaign_id))
+        audit.record(scope, "campaign.cancelled", ("campaign", campaign_id), before=before)
     return campaign
 
 
@@ -169,10 +174,11 @@ def begin(scope: TenantScope, campaign: Campaign) -> None:
 
 def halt(scope: TenantScope, campaign: Campaign, reason: PauseReason, details: dict[str, object] | None = None) -> None:
     """Pause the locked campaign, whoever or whatever decided it."""
+    before = {"state": campaign.state}
     campaign.state, campaign.paused_at = CampaignState.PAUSED, now()
     campaign.pause_reason, campaign.pause_details = reason, details
     _take_back(scope, campaign, RecipientState.PENDING, CAMPAIGN_PAUSED)
-    audit.record(scope, "campaign.paused", ("campaign", campaign.id), after={"reason": reason})
+    audit.record(scope, "campaign.paused", ("campaign", campaign.id), before=before, after={"reason": reason})
 
 
 def lock(scope: TenantScope, campaign_id: UUID) -> Campaign:

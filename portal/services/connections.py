@@ -12,7 +12,16 @@ from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict, Invalid, NotFound
 from portal.extensions import parts
-from portal.models import ColdReason, Connection, ConnectionAction, ConnectionStatus, ScanLink, StatusReason, Unit
+from portal.models import (
+    ColdReason,
+    Connection,
+    ConnectionAction,
+    ConnectionStatus,
+    ScanLink,
+    StatusReason,
+    Tenant,
+    Unit,
+)
 from portal.secrets import fingerprint, new_secret
 from portal.services import audit, lanes, servers
 from portal.tenancy import TenantScope, across_tenants
@@ -30,14 +39,22 @@ RECONNECTING = (StatusReason.CONNECTION_LOST, StatusReason.RESTARTING)
 REFUSALS = (StatusReason.WRONG_NUMBER, StatusReason.NUMBER_IN_USE)
 # A link that ends for one of these, or because somebody asked for it, was not lost.
 NOT_LOST = (StatusReason.INITIALIZING, StatusReason.RESTARTING, *REFUSALS)
+AUDITED = {
+    ConnectionAction.CONNECT: "connection.connect",
+    ConnectionAction.DISCONNECT: "connection.disconnect",
+    ConnectionAction.RESTART: "connection.restart",
+    ConnectionAction.DELETE: "connection.delete",
+}
 ENDING_ACTIONS = (ConnectionAction.DISCONNECT, ConnectionAction.RESTART, ConnectionAction.DELETE)
 LOSSES_COUNT_FOR = timedelta(hours=1)
 # Evolution's own news of a change normally comes first.
 CHECK_AFTER_CHANGE = timedelta(seconds=30)
 
 
-def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = "") -> Connection:
-    """Ask for a QR code, and for a pairing code as well when a number is given.
+def request_connect(
+    scope: TenantScope, unit_id: UUID, *, pairing_number: str = "", is_again: bool = False
+) -> Connection:
+    """Ask for a QR code, and for a pairing code as well when a number is given; `is_again`: for that of the last time.
 
     A second call while a code is on its way changes nothing, and a test token's never does. Raises Invalid for an
     impossible number and Conflict when the unit is connected already.
@@ -45,6 +62,8 @@ def request_connect(scope: TenantScope, unit_id: UUID, *, pairing_number: str = 
     number = _checked_pairing_number(pairing_number)
     with atomic():
         connection = lock_connection(scope, unit_id)
+        if is_again:
+            number = connection.pairing_number
         if connection.status == ConnectionStatus.CONNECTED:
             raise Conflict(_("This unit is connected already. Disconnect it first to link another number."))
         if is_reconnecting(connection):
@@ -113,7 +132,7 @@ def create_scan_link(scope: TenantScope, unit_id: UUID) -> str:
         _end_links(scope, unit.id)
         link = scope.add(ScanLink(unit_id=unit.id, expires_at=now() + SCAN_LINK_LIFETIME))
         db.session.flush()
-        audit.record(scope, "scan_link.created", ("unit", unit.id))
+        audit.record(scope, "scan_link.created", ("unit", unit.id), after={"expires_at": link.expires_at.isoformat()})
     return scan_token(link.id)
 
 
@@ -132,7 +151,8 @@ def open_scan_link(token: str, *, address: str | None = None) -> tuple[TenantSco
     except (BadSignature, ValueError, TypeError) as e:
         raise NotFound("no such scan link") from e
     with across_tenants("the link alone names the unit"):
-        link = db.session.scalar(select(ScanLink).where(ScanLink.id == link_id, ScanLink.expires_at > now()))
+        works = (ScanLink.id == link_id) & (ScanLink.expires_at > now()) & Tenant.suspended_at.is_(None)
+        link = db.session.scalar(select(ScanLink).join(Tenant, Tenant.id == ScanLink.tenant_id).where(works))
     if link is None or (link.ended_at is not None and not link.ended_by_connecting):
         raise NotFound("no such scan link")
     return TenantScope(tenant_id=link.tenant_id, unit_ids=frozenset({link.unit_id}), address=address), link
@@ -257,7 +277,7 @@ def _request(scope: TenantScope, connection: Connection, action: ConnectionActio
     if scope.is_test:
         return
     note_wish(connection, action)
-    audit.record(scope, f"connection.{action}", ("unit", connection.unit_id), before={"status": connection.status})
+    audit.record(scope, AUDITED[action], ("unit", connection.unit_id), before={"status": connection.status})
 
 
 def _end_links(scope: TenantScope, unit_id: UUID) -> None:
@@ -266,4 +286,6 @@ def _end_links(scope: TenantScope, unit_id: UUID) -> None:
 
 
 def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(parts.config.secret_key, salt="scan-link")
+    # The last one signs; what an older one signed is still read.
+    keys = [*reversed(parts.config.secret_key_fallbacks), parts.config.secret_key]
+    return URLSafeSerializer(keys, salt="scan-link")

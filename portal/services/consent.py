@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 OPTED_OUT = "opted_out"
 LONGEST_NOTE = 500
+ACTIONS = {ConsentKind.OPTED_OUT: "contact.opted_out", ConsentKind.OPTED_IN: "contact.opted_in"}
 # What a person decides is the newest, though a message may be dated a little ahead of our clock.
 _JUST_AFTER = timedelta(microseconds=1)
 
@@ -194,7 +195,7 @@ def _note_by_hand(
     scope.add(event)
     db.session.flush()
     decide(scope, [contact])
-    audit.record(scope, f"contact.{kind}", ("contact", contact.id))
+    audit.record(scope, ACTIONS[kind], ("contact", contact.id))
     log.info("consent noted by hand", contact_id=str(contact.id), kind=kind)
 
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Table, func, select, tuple_, update
+from sqlalchemy import Column, Table, func, or_, select, tuple_, update
 
 from portal.clock import now
 from portal.db import Base, atomic, db
 from portal.extensions import parts
-from portal.models import Connection, ConnectionStatus, StatusReason, Suppression
+from portal.models import Connection, ConnectionStatus, StatusReason, Suppression, Unit
 from portal.secrets import MARK_LENGTH, Unreadable
 from portal.tenancy import across_tenants
 
@@ -142,15 +142,23 @@ def _unsigned() -> int:
     """How many instances may still sign their webhooks with a secret derived from an older key.
 
     The check of a connection registers the webhook anew; it counts when it is younger than the current key, which is
-    at least as old as the secret that the key wrote.
+    at least as old as the secret that the key wrote. Units that are never checked would keep the key for ever: those
+    in the archive, and those whose instance is still to be made, once the one before is no longer listened to.
     """
-    columns = (Connection.webhook_secret_encrypted, Connection.webhook_checked_at)
+    is_made = Connection.instance_made_at.is_not(None)
     at_evolution = (
+        Unit.archived_at.is_(None),
+        or_(is_made, Connection.previous_accepted_until > now()),
         Connection.webhook_secret_encrypted.is_not(None),
         Connection.status != ConnectionStatus.NOT_CONFIGURED,
         Connection.status_reason.is_distinct_from(StatusReason.INSTANCE_GONE),
     )
-    return sum(not _is_signed_anew(*row) for row in db.session.execute(select(*columns).where(*at_evolution)))
+    signed = (
+        select(Connection.webhook_secret_encrypted, Connection.webhook_checked_at)
+        .join(Unit, (Unit.tenant_id == Connection.tenant_id) & (Unit.id == Connection.unit_id))
+        .where(*at_evolution)
+    )
+    return sum(not _is_signed_anew(*row) for row in db.session.execute(signed))
 
 
 def _is_signed_anew(secret: str | None, checked_at: Any) -> bool:

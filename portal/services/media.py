@@ -14,7 +14,7 @@ from portal import queue
 from portal.db import atomic, db, on_commit
 from portal.errors import Invalid, NotFound
 from portal.models import Media, MediaState, Message, MessageKind
-from portal.services import file_types
+from portal.services import file_types, images
 from portal.tenancy import TenantScope
 
 MIB = 1024 * 1024
@@ -52,7 +52,10 @@ class CheckedFile:
 
 
 def check(upload: Upload) -> CheckedFile:
-    """Raises Invalid for `file`: empty, larger than LARGEST_FILE, or something that runs when it is opened."""
+    """Raises Invalid for `file`: empty, larger than LARGEST_FILE, a broken picture, or what runs when it is opened.
+
+    Pictures come out written anew (`images.rewrite`), all else as it is.
+    """
     if not upload.content:
         raise Invalid({"file": _("This file is empty. Choose another one.")})
     if len(upload.content) > LARGEST_FILE:
@@ -61,7 +64,12 @@ def check(upload: Upload) -> CheckedFile:
         message = _("Programs and web pages cannot be sent, for they can do harm. Send a picture or a PDF instead.")
         raise Invalid({"file": message})
     found = file_types.recognise(upload.file_name, upload.content)
-    return CheckedFile(found.kind, found.file_name, found.mime_type, upload.content, upload.sha256)
+    if found.kind != MessageKind.IMAGE:
+        return CheckedFile(found.kind, found.file_name, found.mime_type, upload.content, upload.sha256)
+    picture = images.rewrite(upload.content, found.mime_type)
+    if len(picture) > LARGEST_FILE:
+        raise Invalid({"file": too_large()})
+    return CheckedFile(found.kind, found.file_name, found.mime_type, picture, sha256(picture).hexdigest())
 
 
 def too_large() -> str:

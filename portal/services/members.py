@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from portal.clock import now
@@ -17,6 +18,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.models import ApiToken, Unit, User, UserSession, UserUnit
 from portal.permissions import Role
 from portal.services import account_links, audit
+from portal.services.who_decides import is_able_administrator, refuse_erased
 from portal.tenancy import TenantScope
 
 ROLES = (Role.TENANT_ADMIN, Role.AGENT)
@@ -30,20 +32,14 @@ def invite(
 ) -> tuple[User, str | None]:
     """Make an account without a password, and a link to choose one: its address, or None when it goes by mail.
 
-    Raises Invalid by field, NotFound for a unit that is not the company's, and Conflict for an operator.
+    Raises Invalid by field, NotFound for a unit that is not the company's, and Conflict for an operator and after too
+    many invitations.
     """
-    _leave_to_its_administrators(scope, list(db.session.scalars(scope.select(User))))
     chosen = set(unit_ids)
-    _check_units(scope, chosen)
-    problems = _problems(role, chosen)
-    try:
-        email = checked_email(email)
-    except Invalid as e:
-        problems |= e.fields
-    if problems:
-        raise Invalid(problems)
     try:
         with atomic():
+            _check_invitation(scope)
+            email = _checked(scope, email, role, chosen)
             user = scope.add(User(email=email, role=Role(role)))
             db.session.flush()
             _give_units(scope, user, chosen)
@@ -59,6 +55,30 @@ def checked_email(email: str) -> str:
     email = email.strip().lower()
     if len(email) > LONGEST_EMAIL or EMAIL.fullmatch(email) is None:
         raise Invalid({"email": _("Give an e-mail address, such as name@company.com.")})
+    return email
+
+
+def _check_invitation(scope: TenantScope) -> None:
+    # Two invitations at once see each other: there is no row yet that they could hold.
+    one_at_a_time = func.pg_advisory_xact_lock(func.hashtextextended(f"invitations {scope.tenant_id}", 0))
+    db.session.execute(select(one_at_a_time))
+    refuse_erased(scope.tenant_id)
+    everybody = list(db.session.scalars(scope.select(User)))
+    _leave_to_its_administrators(scope, everybody)
+    if scope.role is Role.SUPER_ADMIN and any(not one.password_hash and not one.disabled_at for one in everybody):
+        raise Conflict(_("Somebody of this company is invited already. Make a new link for them, or shut them out."))
+    account_links.refuse_many_invitations(scope)
+
+
+def _checked(scope: TenantScope, email: str, role: str, unit_ids: set[UUID]) -> str:
+    _check_units(scope, unit_ids)
+    problems = _problems(role, unit_ids)
+    try:
+        email = checked_email(email)
+    except Invalid as e:
+        problems |= e.fields
+    if problems:
+        raise Invalid(problems)
     return email
 
 
@@ -78,6 +98,8 @@ def change(scope: TenantScope, user_id: UUID, *, role: str, unit_ids: Collection
             _keep_an_administrator(user, everybody)
         archived = _list_archived(scope, user)
         before = _told(user.role, _list_unit_ids(scope, user))
+        if user.role == Role.TENANT_ADMIN and role != Role.TENANT_ADMIN:
+            account_links.revoke_made_by(user)
         user.role = Role(role)
         db.session.flush()
         units = scope.delete(UserUnit).where(UserUnit.user_id == user.id)
@@ -98,6 +120,7 @@ def disable(scope: TenantScope, user_id: UUID) -> None:
             user.disabled_at = now()
             _end_access(scope, user)
             account_links.revoke_all(user)
+            account_links.revoke_made_by(user)
             audit.record(scope, "member.disabled", ("user", user.id), before={"email": user.email})
 
 
@@ -128,7 +151,7 @@ def sign_out(scope: TenantScope, user_id: UUID) -> int:
 def make_link(scope: TenantScope, user_id: UUID, *, by_mail: bool) -> str | None:
     """A link to a password: the invitation again, or a new password. Its address, or None when it goes by mail.
 
-    Raises NotFound, and Conflict for oneself, for whoever is shut out, and after too many mails.
+    Raises NotFound, and Conflict for oneself, for whoever is shut out, and after too many mails or invitations.
     """
     # Who runs the portal gets nobody's link to see where it can be sent.
     by_mail = by_mail or scope.role is Role.SUPER_ADMIN and account_links.goes_by_mail()
@@ -136,6 +159,8 @@ def make_link(scope: TenantScope, user_id: UUID, *, by_mail: bool) -> str | None
         user, _everybody = _hold(scope, user_id)
         if user.disabled_at is not None:
             raise Conflict(_("This person is shut out. Let them in again first."))
+        if user.password_hash is None:
+            account_links.refuse_many_invitations(scope)
         address = account_links.make(user, by_mail=by_mail, created_by_id=scope.user_id)
         after = {"kind": "password_reset" if user.password_hash else "invitation", "by_mail": by_mail}
         audit.record(scope, "member.link_made", ("user", user.id), after=after)
@@ -144,6 +169,7 @@ def make_link(scope: TenantScope, user_id: UUID, *, by_mail: bool) -> str | None
 
 def _hold(scope: TenantScope, user_id: UUID) -> tuple[User, list[User]]:
     """The person, and everybody of the company: nobody else changes any of them until the end of the transaction."""
+    refuse_erased(scope.tenant_id)
     everyone = scope.select(User).order_by(User.id).with_for_update(key_share=True)
     everybody = list(db.session.scalars(everyone.execution_options(populate_existing=True)))
     user = next((one for one in everybody if one.id == user_id), None)
@@ -155,22 +181,22 @@ def _hold(scope: TenantScope, user_id: UUID) -> tuple[User, list[User]]:
 
 
 def _leave_to_its_administrators(scope: TenantScope, everybody: Collection[User]) -> None:
-    """An operator brings in a company's first administrator, and nobody, themselves included, to read its messages."""
-    if scope.role is Role.SUPER_ADMIN and any(_is_able_administrator(user) for user in everybody):
+    """An operator brings in a company's first administrator, and nobody, themselves included, to read its messages.
+
+    Whoever once was one counts even shut out: otherwise an operator would shut them out first.
+    """
+    was_there = any(one.role == Role.TENANT_ADMIN and one.password_hash for one in everybody)
+    if scope.role is Role.SUPER_ADMIN and was_there:
         raise Conflict(_("This company has administrators of its own, who decide about its people. Ask one of them."))
 
 
 def _keep_an_administrator(user: User, everybody: Collection[User]) -> None:
     """Refuse to take the last one who can sign in and let others in."""
-    able = [one.id for one in everybody if _is_able_administrator(one)]
+    able = [one.id for one in everybody if is_able_administrator(one)]
     if able == [user.id]:
         raise Conflict(
             _("%(email)s is the last administrator of the company. Make somebody else one first.", email=user.email)
         )
-
-
-def _is_able_administrator(user: User) -> bool:
-    return user.role == Role.TENANT_ADMIN and user.disabled_at is None and user.password_hash is not None
 
 
 def _end_access(scope: TenantScope, user: User) -> int:

@@ -14,19 +14,20 @@ from portal.models import MessageTemplate, TemplateVersion
 from portal.queries import message_templates as queries
 from portal.queries.message_templates import TemplateRow
 from portal.services import audit, media
-from portal.services.template_checks import Content, check
+from portal.services.template_checks import Content, check, check_upload
 from portal.tenancy import TenantScope
 
 
 def create_template(scope: TenantScope, content: Content) -> UUID:
     """Prepare a message; the template's id. Raises Invalid as `template_checks.check` does, and for a taken name."""
-    checked = check(content, before=None)
+    checked = check(content, check_upload(content.upload), before=None)
     with _a_name_of_its_own():
         template = scope.add(MessageTemplate(name=checked.name))
         db.session.flush()
         media_id = None if checked.file is None else media.store(scope, checked.file)
         _add_version(scope, template.id, 1, checked.variants, media_id)
-        audit.record(scope, "message_template.created", ("message_template", template.id))
+        told = {"name": checked.name}
+        audit.record(scope, "message_template.created", ("message_template", template.id), after=told)
     return template.id
 
 
@@ -36,12 +37,16 @@ def save_template(scope: TenantScope, template_id: UUID, content: Content, *, ba
     `based_on` is the version that was looked at: raises Conflict when somebody saved another one meanwhile, Invalid as
     `create_template` does, and NotFound.
     """
+    new = check_upload(content.upload)
     with _a_name_of_its_own():
         row = _hold(scope, template_id, based_on)
-        checked = check(content, before=row.file)
+        checked = check(content, new, before=row.file)
         if checked.name != row.template.name:
+            before, after = {"name": row.template.name}, {"name": checked.name}
             row.template.name = checked.name
-            audit.record(scope, "message_template.renamed", ("message_template", template_id))
+            audit.record(
+                scope, "message_template.renamed", ("message_template", template_id), before=before, after=after
+            )
         media_id = media.store_unless_same(scope, checked.file, before=row.file, keeps_before=content.keeps_file)
         return _next_version(scope, row, checked.variants, media_id, "message_template.saved")
 
@@ -58,7 +63,8 @@ def archive_template(scope: TenantScope, template_id: UUID) -> None:
     with atomic():
         row = queries.get_template(scope, template_id)
         row.template.archived_at = now()
-        audit.record(scope, "message_template.archived", ("message_template", template_id))
+        before = {"name": row.template.name}
+        audit.record(scope, "message_template.archived", ("message_template", template_id), before=before)
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from sqlalchemy import and_, func, select, update
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid, NotFound
-from portal.models import ApiToken, TokenKind, User
-from portal.secrets import fingerprint
-from portal.services import accounts, audit, passwords
+from portal.models import ApiToken, TokenKind
+from portal.services import accounts, audit, passwords, standing
 from portal.services.accounts import Account, Tokens
 from portal.services.audit import Actor
 from portal.services.sessions import OpenSession
@@ -40,7 +39,7 @@ def has_password(account: Account, password: str) -> bool:
 
 
 def change_password(session: OpenSession, *, old: str, new: str, address: str | None) -> None:
-    """Raises Invalid by field. All other sessions and tokens of the person end."""
+    """All other sessions and tokens of the person end. Raises Invalid by field, and Conflict if the old one is over."""
     account = session.account
     problems = {} if has_password(account, old) else {"old": _("This is not your password.")}
     try:
@@ -50,12 +49,14 @@ def change_password(session: OpenSession, *, old: str, new: str, address: str | 
     if problems or account.id is None:
         raise Invalid(problems)
     with across_tenants(OWN), atomic():
+        # Nobody who knew the old one takes back what its owner changed a moment ago.
+        standing.check(account.id, account.mark, is_shared=False)
         passwords.set_password(account.id, new, keep_session_id=session.id)
         audit.record_own(account.tenant_id, Actor(account.id, address), "user.password_changed")
 
 
 def sign_in_program(account: Account, *, address: str | None) -> Tokens:
-    """The tokens of a program that knows the person's password."""
+    """The tokens of a program that knows the person's password. Raises Conflict if that counts no more."""
     with across_tenants(OWN), atomic():
         audit.record_own(account.tenant_id, Actor(account.id, address), "user.signed_in", after={"to": "api"})
         return accounts.issue_tokens(account)
@@ -82,6 +83,7 @@ def end_api_sign_in(account: Account, family_id: UUID, *, address: str | None) -
     """Raises NotFound for one of somebody else, or one that is over."""
     tokens = update(ApiToken).where(ApiToken.user_id == account.id, ApiToken.family_id == family_id)
     with across_tenants(OWN), atomic():
+        standing.lock(account.id)
         living = tokens.where(ApiToken.revoked_at.is_(None), ApiToken.expires_at > now())
         if not db.session.scalars(living.values(revoked_at=now()).returning(ApiToken.id)).all():
             raise NotFound("no such sign-in")
@@ -90,19 +92,12 @@ def end_api_sign_in(account: Account, family_id: UUID, *, address: str | None) -
 
 def begin_half(account: Account) -> Mapping[str, Any]:
     """What a signed cookie holds between the password and the code: it lets nobody in, and ends by itself."""
-    return {"user": str(account.id), "at": int(now().timestamp()), "mark": _password_mark(account.id)}
+    return {"user": str(account.id), "at": int(now().timestamp()), "mark": account.mark}
 
 
 def find_half(half: Mapping[str, Any] | None) -> Account | None:
-    """Whose password was given a moment ago, unless it is another one by now."""
+    """Whose password was given a moment ago, unless it or the second factor is another one by now."""
     if not half or now().timestamp() - half["at"] > HALF_SIGNED_IN_FOR.total_seconds():
         return None
     account = accounts.find_account(UUID(half["user"]))
-    return account if account and half["mark"] == _password_mark(account.id) else None
-
-
-def _password_mark(user_id: UUID | None) -> str:
-    """What changes with the password, and tells nothing about it: what is hashed here begins with a random salt."""
-    with across_tenants(OWN):
-        kept = db.session.scalar(select(User.password_hash).where(User.id == user_id))
-    return fingerprint(f"half a sign-in {kept}")
+    return account if account and half["mark"] == account.mark else None

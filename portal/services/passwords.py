@@ -33,6 +33,7 @@ def set_password(user_id: UUID, password: str, *, keep_session_id: UUID | None =
     """Give the person this password. All they were signed in with ends, but for that session, and so do their links."""
     kept_hash = generate_password_hash(password)
     with across_tenants("a password belongs to a person, whatever the tenant"), atomic():
+        # First, since it locks the person: whoever is let in with the old one at this moment is seen below, or refused.
         db.session.execute(update(User).where(User.id == user_id).values(password_hash=kept_hash))
         sessions = update(UserSession).where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
         if keep_session_id is not None:

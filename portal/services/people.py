@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.clock import now
@@ -20,6 +20,7 @@ from portal.permissions import Role
 from portal.services import account_links, audit, second_factors
 from portal.services.audit import Actor
 from portal.services.members import EMAIL, LONGEST_EMAIL
+from portal.services.who_decides import is_able_administrator, refuse_erased
 from portal.tenancy import TenantScope, across_tenants
 
 WHY = "operators look after everybody's account"
@@ -44,20 +45,29 @@ def invite_operator(*, email: str, by_mail: bool, by: Actor) -> tuple[User, str 
 
 
 def disable(user_id: UUID, *, by: Actor) -> None:
-    """Shut the person out at once. Raises NotFound, and Conflict for oneself and for the last super admin."""
-    with _held(user_id, by) as (user, operators):
-        if [one.id for one in operators if one.disabled_at is None and one.password_hash] == [user.id]:
-            raise Conflict(_("%(email)s is the last operator. Make somebody else one first.", email=user.email))
+    """Shut the person out at once.
+
+    Raises NotFound, and Conflict for oneself, for the last super admin and for the last administrator of a company.
+    """
+    with _held(user_id, by) as (user, colleagues):
+        if [one.id for one in colleagues if _decides(one)] == [user.id]:
+            _refuse_last_one(user)
         if user.disabled_at is None:
             user.disabled_at = now()
             _end_access(user)
             account_links.revoke_all(user)
+            account_links.revoke_made_by(user)
             _record(user, "member.disabled", by, before={"email": user.email})
 
 
 def enable(user_id: UUID, *, by: Actor) -> None:
-    """Let the person sign in again, with the password they had. Raises NotFound, and Conflict for oneself."""
-    with _held(user_id, by) as (user, _operators):
+    """Let the person sign in again, with the password they had.
+
+    Raises NotFound, and Conflict for oneself and for the person of a company that has an administrator to decide it.
+    """
+    with _held(user_id, by) as (user, colleagues):
+        if user.tenant_id is not None and any(is_able_administrator(one) for one in colleagues):
+            raise Conflict(_("Only an administrator of their company lets this person in again. Ask one of them."))
         if user.disabled_at is not None:
             user.disabled_at = None
             # Whoever was signing in at the moment of being shut out stays out.
@@ -70,7 +80,7 @@ def sign_out(user_id: UUID, *, by: Actor) -> int:
 
     Raises NotFound, and Conflict for oneself.
     """
-    with _held(user_id, by) as (user, _operators):
+    with _held(user_id, by) as (user, _colleagues):
         ended = _end_access(user)
         _record(user, "member.signed_out", by, after={"ended": ended})
     return ended
@@ -81,7 +91,7 @@ def make_link(user_id: UUID, *, by_mail: bool, by: Actor) -> str | None:
 
     Raises NotFound, and Conflict for oneself, for whoever is shut out, and after too many mails.
     """
-    with _held(user_id, by) as (user, _operators):
+    with _held(user_id, by) as (user, _colleagues):
         if user.disabled_at is not None:
             raise Conflict(_("This person is shut out. Let them in again first."))
         # Who runs the portal gets nobody's link to see where it can be sent.
@@ -101,7 +111,7 @@ def remove_second_factor(user_id: UUID, *, reason: str, by: Actor) -> None:
     if not reason or len(reason) > LONGEST_REASON or "\x00" in reason:
         told = _("Say in at most %(longest)s characters how you know that it is them.", longest=LONGEST_REASON)
         raise Invalid({"reason": told})
-    with _held(user_id, by) as (user, _operators):
+    with _held(user_id, by) as (user, _colleagues):
         if user.totp_since is None:
             raise Conflict(_("This person has no second factor."))
         second_factors.forget(user.id)
@@ -111,9 +121,10 @@ def remove_second_factor(user_id: UUID, *, reason: str, by: Actor) -> None:
 
 @contextmanager
 def _held(user_id: UUID, by: Actor) -> Iterator[tuple[User, list[User]]]:
-    """The person, and all super admins: two of them who shut each other out cannot both succeed."""
+    """The person with all of their company, or all super admins: two who shut each other out cannot both succeed."""
     with across_tenants(WHY), atomic():
-        these = select(User).where(or_(User.id == user_id, User.role == Role.SUPER_ADMIN)).order_by(User.id)
+        tenant_id = select(User.tenant_id).where(User.id == user_id).scalar_subquery()
+        these = select(User).where(User.tenant_id.is_not_distinct_from(tenant_id)).order_by(User.id)
         held = these.with_for_update(key_share=True).execution_options(populate_existing=True)
         found = list(db.session.scalars(held))
         user = next((one for one in found if one.id == user_id), None)
@@ -121,7 +132,26 @@ def _held(user_id: UUID, by: Actor) -> Iterator[tuple[User, list[User]]]:
             raise NotFound("no such person")
         if user_id == by.user_id:
             raise Conflict(_("You cannot do this to yourself. Ask another operator, or look at your own account."))
-        yield user, [one for one in found if one.role == Role.SUPER_ADMIN]
+        refuse_erased(user.tenant_id)
+        yield user, found
+
+
+def _decides(user: User) -> bool:
+    """Whether they can sign in and let others in."""
+    if user.tenant_id is not None:
+        return is_able_administrator(user)
+    return user.disabled_at is None and user.password_hash is not None
+
+
+def _refuse_last_one(user: User) -> None:
+    if user.tenant_id is None:
+        raise Conflict(_("%(email)s is the last operator. Make somebody else one first.", email=user.email))
+    raise Conflict(
+        _(
+            "%(email)s is the last administrator of the company. End their sign-ins, or suspend the company.",
+            email=user.email,
+        )
+    )
 
 
 def _checked_email(typed: str) -> str:

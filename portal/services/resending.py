@@ -11,7 +11,7 @@ from portal.models import Tenant, Unit
 from portal.queries import undelivered as queries
 from portal.queries import units
 from portal.queries.undelivered import Bucket, Filter
-from portal.services import accounts
+from portal.services import accounts, tenants
 from portal.services.undelivered import MOST_AT_ONCE, Decision, decide
 from portal.tenancy import TenantScope, acting_for
 
@@ -95,9 +95,9 @@ def resend(order: Order, *, is_dry_run: bool) -> Iterator[Line]:
 
 def _tenants(order: Order) -> list[Tenant]:
     if order.tenant_slug is None:
-        return accounts.list_tenants()
+        return tenants.list_tenants()
     scope = accounts.system_scope(order.tenant_slug)
-    return [tenant for tenant in accounts.list_tenants() if tenant.id == scope.tenant_id]
+    return [tenant for tenant in tenants.list_tenants() if tenant.id == scope.tenant_id]
 
 
 def _wanted(tenant: Tenant, order: Order, bucket: Bucket) -> list[tuple[Unit, list[UUID]]]:

@@ -111,7 +111,8 @@ def change_server(
 ) -> EvolutionServer:
     """A blank key keeps the old one. Raises Invalid, NotFound, and Conflict for another address of the default server.
 
-    A new address or key makes what is known of the server old: its version is forgotten, and it is checked.
+    With another address the key is given anew: the old one is told to nobody but its own server. Either makes what is
+    known of the server old: its version is forgotten, and it is checked.
     """
     try:
         with across_tenants(WHY), atomic():
@@ -119,9 +120,12 @@ def change_server(
             if server.is_default:
                 _refuse_other_address(server, url, api_key)
                 name, url = server.name, server.url
-            wanted = checked(name, url, api_key, capacity, accepts_units, is_default=server.is_default)
+            is_elsewhere = url.strip().rstrip("/") != server.url
+            wanted = checked(
+                name, url, api_key, capacity, accepts_units, needs_key=is_elsewhere, is_default=server.is_default
+            )
             _refuse_known_address(wanted.url, server.id)
-            before, is_elsewhere = _told(server), wanted.url != server.url
+            before = _told(server)
             _apply(server, wanted)
             if is_elsewhere or wanted.api_key:
                 server.version = server.version_read_at = None

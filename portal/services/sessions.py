@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, select, update
 
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import atomic, db, first_id_at
 from portal.errors import Conflict, NotFound
-from portal.models import User, UserSession
+from portal.models import AuditEvent, User, UserSession
 from portal.secrets import fingerprint, new_secret
-from portal.services import accounts, audit
+from portal.services import accounts, audit, standing
 from portal.services.accounts import Account
 from portal.services.audit import Actor
 from portal.tenancy import across_tenants
@@ -37,9 +37,13 @@ class OpenSession:
 
 
 def start(account: Account, *, address: str | None, user_agent: str) -> str:
-    """Sign this browser in. The token goes into its cookie; only its fingerprint is kept."""
+    """Sign this browser in. The token goes into its cookie; only its fingerprint is kept.
+
+    Raises Conflict when what the person showed counts no more.
+    """
     token = new_secret()
     with across_tenants(OWN), atomic():
+        standing.check(account.id, account.mark)
         db.session.add(
             UserSession(
                 tenant_id=account.tenant_id,
@@ -75,10 +79,12 @@ def list_open(account: Account) -> Sequence[UserSession]:
 
 
 def list_recent_addresses(email: str) -> Sequence[str | None]:
-    """From where that account signed in lately; for an account that is none, nothing, and as fast."""
+    """From where that account signed in lately, in a browser or as a program; nothing, and as fast, for none."""
+    by_themselves = (AuditEvent.subject_id == User.id) & (AuditEvent.user_id == User.id)
+    lately = AuditEvent.id > first_id_at(now() - ADDRESS_KNOWN_FOR)
+    used = select(AuditEvent.address).join(User, by_themselves)
+    used = used.where(User.email == email, AuditEvent.action == "user.signed_in", lately)
     with across_tenants("whoever signs in is not known yet"):
-        since = UserSession.created_at > now() - ADDRESS_KNOWN_FOR
-        used = select(UserSession.address).join(User, User.id == UserSession.user_id).where(User.email == email, since)
         return db.session.scalars(used.distinct()).all()
 
 

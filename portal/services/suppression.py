@@ -66,11 +66,19 @@ def find_erased(scope: TenantScope, addresses: Collection[str]) -> dict[str, dat
 
 
 def _find(scope: TenantScope, addresses: Collection[str]) -> dict[str, tuple[SuppressionReason, datetime]]:
-    """One short look where the company never erased anybody, which is nearly always."""
+    """One short look where the company never erased anybody, which is nearly always.
+
+    An address may have a row for each key and form of its fingerprint: who opted out in any of them stays so.
+    """
     if not addresses or db.session.scalar(scope.select(Suppression, Suppression.reason).limit(1)) is None:
         return {}
     by_fingerprint = {mark: address for address in addresses for mark in fingerprints(address)}
     columns = (Suppression.fingerprint, Suppression.reason, Suppression.created_at)
     statement = scope.select(Suppression, *columns).where(among(Suppression.fingerprint, by_fingerprint))
     rows = db.session.execute(statement.order_by(Suppression.created_at))
-    return {by_fingerprint[mark]: (reason, at) for mark, reason, at in rows}
+    found: dict[str, tuple[SuppressionReason, datetime]] = {}
+    for mark, reason, at in rows:
+        address = by_fingerprint[mark]
+        was_out = address in found and found[address][0] == SuppressionReason.OPTED_OUT
+        found[address] = (SuppressionReason.OPTED_OUT if was_out else reason, at)
+    return found

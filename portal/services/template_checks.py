@@ -1,7 +1,7 @@
 """What a template may say: its name, its variants with their variables, and its file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from flask_babel import gettext as _
 
@@ -30,6 +30,14 @@ class Content:
 
 
 @dataclass(frozen=True)
+class CheckedUpload:
+    """The file that somebody uploaded, as it may be stored, or what is wrong with it; neither if there was none."""
+
+    file: CheckedFile | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Checked:
     """The same as it may be stored."""
 
@@ -38,27 +46,33 @@ class Checked:
     file: CheckedFile | None
 
 
-def check(content: Content, *, before: Media | None) -> Checked:
+def check_upload(upload: Upload | None) -> CheckedUpload:
+    """Before any row is held: writing a picture anew takes seconds. What is wrong is told with the rest, by `check`."""
+    try:
+        return CheckedUpload(None if upload is None else media.check(upload))
+    except Invalid as e:
+        return CheckedUpload(problems=e.fields)
+
+
+def check(content: Content, upload: CheckedUpload, *, before: Media | None) -> Checked:
     """Raises Invalid for `name` and `file`, and for `variant_1`, `variant_2` and so on.
 
-    `before` is the file that the template carries already. Empty variants are left out, but one must be written.
+    `upload` is the content's, `before` the file that the template carries already. Empty variants are left out, but
+    one must be written.
     """
     problems: dict[str, str] = {}
     name = one_line(content.name)
     if not 1 <= len(name) <= LONGEST_NAME:
         problems["name"] = str(_("A template's name has 1 to %(longest)s characters.", longest=LONGEST_NAME))
-    variants, file = _check_message(
-        content.variants, content.upload, kept=before if content.keeps_file else None, problems=problems
-    )
+    kept = before if content.keeps_file else None
+    variants = _check_message(content.variants, upload, kept=kept, problems=problems)
     if problems:
         raise Invalid(problems)
-    return Checked(name, variants, file)
+    return Checked(name, variants, upload.file)
 
 
-def check_message(
-    variants: Sequence[str], upload: Upload | None, *, kept: Media | None
-) -> tuple[list[str], CheckedFile | None]:
-    """The same for a message without a name; `kept` is the file that it carries unless another one is uploaded."""
+def check_message(variants: Sequence[str], upload: CheckedUpload, *, kept: Media | None) -> list[str]:
+    """The same for the texts of a message; `kept` is the file that it carries unless another one is uploaded."""
     problems: dict[str, str] = {}
     checked = _check_message(variants, upload, kept=kept, problems=problems)
     if problems:
@@ -103,24 +117,16 @@ def one_line(text: str) -> str:
 
 
 def _check_message(
-    variants: Sequence[str], upload: Upload | None, *, kept: Media | None, problems: dict[str, str]
-) -> tuple[list[str], CheckedFile | None]:
-    """The texts that are written and the new file; what is wrong with them is added to the problems."""
-    file = _checked_file(upload, problems)
-    carried = file or kept
+    variants: Sequence[str], upload: CheckedUpload, *, kept: Media | None, problems: dict[str, str]
+) -> list[str]:
+    """The texts that are written; what is wrong with them and the new file is added to the problems."""
+    problems |= upload.problems
+    carried = upload.file or kept
     if carried is not None and carried.kind == MessageKind.AUDIO:
         problems["file"] = str(_("WhatsApp shows no text below an audio file. Choose another kind of file, or none."))
     cleaned = [clean(text) for text in variants]
     problems |= _problems_with(cleaned, longest=longest_text(has_file=carried is not None))
-    return [text for text in cleaned if text], file
-
-
-def _checked_file(upload: Upload | None, problems: dict[str, str]) -> CheckedFile | None:
-    try:
-        return None if upload is None else media.check(upload)
-    except Invalid as e:
-        problems |= e.fields
-        return None
+    return [text for text in cleaned if text]
 
 
 def _problems_with(variants: Sequence[str], *, longest: int) -> dict[str, str]:

@@ -108,7 +108,7 @@ def readme() -> str:
             " All times are UTC."
         ),
         gettext(
-            "Passwords, keys, tokens and their fingerprints are left out. Each table is as it was when it was written,"
+            "Passwords, keys, tokens and their fingerprints are left out. Each line is as it was when it was written,"
             " and the portal went on meanwhile."
         ),
     )

@@ -14,7 +14,7 @@ from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict, Invalid, NotFound
 from portal.models import Campaign, Connection, ConnectionStatus, Tenant
-from portal.services import audit, campaign_states, connections
+from portal.services import access_grants, audit, campaign_states, connections
 from portal.services.audit import Actor
 from portal.services.units import checked_name, checked_slug
 from portal.tenancy import TenantScope, across_tenants, acting_for
@@ -57,6 +57,8 @@ def create_tenant(*, name: str, slug: str, by: Actor) -> Tenant:
 def suspend(tenant_id: UUID, *, by: Actor) -> None:
     """Let nobody of it in and nothing of it leave. What customers write is kept; what is in flight ends.
 
+    Operators read no more either: what they were let read ends.
+
     Raises NotFound, and Conflict when it is suspended already.
     """
     with _held(tenant_id) as tenant:
@@ -93,6 +95,11 @@ def close(tenant_id: UUID, *, days: int | None, by: Actor) -> None:
     _cancel_campaigns(scope)
     _unlink_numbers(scope)
     with _held(tenant_id) as tenant:
+        # Somebody else may have been here while its numbers were unlinked.
+        if tenant.closed_at is not None:
+            raise Conflict(_("This company is closed already."))
+        if tenant.suspended_at is None:
+            _suspend(tenant, by)
         tenant.closed_at = now()
         tenant.erase_at = tenant.closed_at + timedelta(days=days)
         _record(tenant, "tenant.closed", by, after={"erase_at": tenant.erase_at.isoformat()})
@@ -142,6 +149,8 @@ def _held(tenant_id: UUID) -> Iterator[Tenant]:
 
 def _suspend(tenant: Tenant, by: Actor) -> None:
     tenant.suspended_at = now()
+    # Nobody of it gets in any more to end them.
+    access_grants.end(_scope(tenant, by))
     _record(tenant, "tenant.suspended", by, after={"suspended_at": tenant.suspended_at.isoformat()})
 
 
@@ -188,5 +197,9 @@ def _instant(tenant: Tenant) -> str | None:
 def _record(tenant: Tenant, action: str, by: Actor, **change: dict[str, object]) -> None:
     """In the company's own log and in that of the operators, which outlives it."""
     subject = ("tenant", tenant.id)
-    audit.record(TenantScope(tenant.id, user_id=by.user_id, address=by.address), action, subject, **change)
+    audit.record(_scope(tenant, by), action, subject, **change)
     audit.record_for_operator(by, action, subject, **change)
+
+
+def _scope(tenant: Tenant, by: Actor) -> TenantScope:
+    return TenantScope(tenant.id, user_id=by.user_id, address=by.address)

@@ -19,7 +19,6 @@ from portal.services import audit, conversations, delivery, lanes, ledgers
 from portal.tenancy import TenantScope
 
 MOST_AT_ONCE = 1000
-MOST_IDS_IN_LOG = 200
 
 
 class Decision(StrEnum):
@@ -187,7 +186,8 @@ def _note(scope: TenantScope, decision: Decision, cases: list[_Case]) -> None:
     if len(ids) == 1:
         audit.record(scope, ACTIONS[decision], ("message", ids[0]))
     elif ids:
-        logged = {"count": len(ids), "ids": [str(id_) for id_ in ids[:MOST_IDS_IN_LOG]]}
+        # Each of them: the story of a message says who decided about it.
+        logged = {"count": len(ids), "ids": [str(id_) for id_ in ids]}
         audit.record(scope, ACTIONS[decision], ("messages", None), after=logged)
 
 

@@ -86,7 +86,7 @@ def archive_unit(scope: TenantScope, unit_id: UUID) -> None:
         if campaign_states.has_open(scope, unit_id):
             raise Conflict(_("Cancel the campaigns of %(unit)s first, then archive the unit.", unit=unit.name))
         unit.archived_at = now()
-        audit.record(scope, "unit.archived", ("unit", unit.id))
+        audit.record(scope, "unit.archived", ("unit", unit.id), before={"name": unit.name})
 
 
 def _checked_settings(

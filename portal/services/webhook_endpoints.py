@@ -46,7 +46,7 @@ def create(scope: TenantScope, *, url: str, topics: Collection[str]) -> tuple[We
             )
         )
         db.session.flush()
-        _record(scope, endpoint, "created", after=_noted(endpoint))
+        _record(scope, endpoint, "webhook_endpoint.created", after=_noted(endpoint))
     return endpoint, secret
 
 
@@ -64,7 +64,7 @@ def change(scope: TenantScope, endpoint_id: UUID, *, url: str, topics: Collectio
             endpoint.failures, endpoint.paused_until = 0, None
             after["address"] = "changed"
         if after != before:
-            _record(scope, endpoint, "changed", before=before, after=after)
+            _record(scope, endpoint, "webhook_endpoint.changed", before=before, after=after)
     return endpoint
 
 
@@ -89,7 +89,7 @@ def rotate_secret(scope: TenantScope, endpoint_id: UUID, *, instead_of: str) -> 
         endpoint.previous_secret_encrypted = endpoint.secret_encrypted
         endpoint.previous_until = now() + BOTH_SIGN_FOR
         endpoint.secret_encrypted = parts.vault.encrypt(secret)
-        _record(scope, endpoint, "secret_rotated")
+        _record(scope, endpoint, "webhook_endpoint.secret_rotated")
     return endpoint, secret
 
 
@@ -99,7 +99,7 @@ def switch_off(scope: TenantScope, endpoint_id: UUID) -> None:
         endpoint = _lock(scope, endpoint_id)
         if endpoint.disabled_at is None:
             endpoint.disabled_at, endpoint.is_gone = now(), False
-            _record(scope, endpoint, "switched_off")
+            _record(scope, endpoint, "webhook_endpoint.switched_off")
 
 
 def switch_on(scope: TenantScope, endpoint_id: UUID) -> None:
@@ -109,7 +109,7 @@ def switch_on(scope: TenantScope, endpoint_id: UUID) -> None:
         if endpoint.disabled_at is not None or endpoint.paused_until is not None:
             endpoint.disabled_at = endpoint.paused_until = None
             endpoint.failures, endpoint.is_gone = 0, False
-            _record(scope, endpoint, "switched_on")
+            _record(scope, endpoint, "webhook_endpoint.switched_on")
 
 
 def delete(scope: TenantScope, endpoint_id: UUID) -> bool:
@@ -124,7 +124,7 @@ def delete(scope: TenantScope, endpoint_id: UUID) -> bool:
             return False
     with atomic():
         endpoint = _lock(scope, endpoint_id)
-        _record(scope, endpoint, "deleted", before=_noted(endpoint))
+        _record(scope, endpoint, "webhook_endpoint.deleted", before=_noted(endpoint))
         # What was noted for it meanwhile goes with it.
         db.session.execute(scope.delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id))
     return True
@@ -185,9 +185,9 @@ def _noted(endpoint: WebhookEndpoint) -> dict[str, Any]:
 def _record(
     scope: TenantScope,
     endpoint: WebhookEndpoint,
-    what: str,
+    action: str,
     *,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    audit.record(scope, f"webhook_endpoint.{what}", ("webhook_endpoint", endpoint.id), before=before, after=after)
+    audit.record(scope, action, ("webhook_endpoint", endpoint.id), before=before, after=after)

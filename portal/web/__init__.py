@@ -2,5 +2,6 @@
 
 from portal.web.language import choose_locale, choose_time_zone
 from portal.web.registry import register
+from portal.web.uploads import WholeRequest
 
-__all__ = ["choose_locale", "choose_time_zone", "register"]
+__all__ = ["WholeRequest", "choose_locale", "choose_time_zone", "register"]

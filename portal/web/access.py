@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import ParamSpec, TypeVar
 
 from flask import g, request
@@ -122,4 +122,7 @@ def group_of(given: str | None) -> str:
         address = ip_address(given or "")
     except ValueError:
         return "unknown"
+    # A proxy that listens on IPv6 may name an IPv4 address that way.
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

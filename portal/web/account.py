@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
@@ -15,7 +15,7 @@ from portal.services import own_account, second_factors, sessions
 from portal.web.access import current_account, current_session, remote_address, signed_in
 from portal.web.browser_words import browser_words
 from portal.web.forms import show_problems
-from portal.web.throttling import count_confirmation
+from portal.web.throttling import count_confirmation, remember_browser
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
@@ -67,7 +67,9 @@ def change_password() -> ResponseReturnValue:
         show_problems(form, e)
         return render_template("account/password.html", form=form), 422
     flash(gettext("Your password was changed. Everything else that was signed in as you has ended."))
-    return _to_account()
+    response = make_response(_to_account())
+    remember_browser(response, current_account().email)
+    return response
 
 
 @bp.post("/sessions/<uuid:session_id>/end")

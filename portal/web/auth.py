@@ -190,7 +190,7 @@ def _enter(account: Account) -> Response:
     next_page = safe_path(request.args.get("next")) or _first_page(account)
     sign_in_here(account)
     response = _see_other(next_page)
-    throttling.remember_browser(response, account.email)
+    throttling.remember_browser(response, account.email, account.mark)
     return response
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import StringField
+from wtforms import BooleanField, StringField
 
 from portal.errors import Invalid
 from portal.models import Unit
@@ -29,6 +30,11 @@ class ConnectForm(FlaskForm):  # type: ignore[misc]
         _("Phone number for a pairing code (optional)"),
         description=_("Only when the camera cannot be used: with country and area code, such as +55 11 99999-0001."),
     )
+    # For the number of the last time, which not everybody who asks again may see.
+    again = BooleanField()
+
+    def wanted(self) -> dict[str, Any]:
+        return {"pairing_number": self.pairing_number.data or "", "is_again": self.again.data}
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def connect(unit_slug: str) -> ResponseReturnValue:
 def start(unit_slug: str) -> ResponseReturnValue:
     unit, form = queries.get_unit(g.scope, unit_slug), ConnectForm()
     try:
-        connections.request_connect(g.scope, unit.id, pairing_number=form.pairing_number.data or "")
+        connections.request_connect(g.scope, unit.id, **form.wanted())
     except Invalid as e:
         show_problems(form, e)
         return _panel_page(unit, form, status=422)

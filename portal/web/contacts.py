@@ -21,6 +21,7 @@ from portal.services import contacts, tagging
 from portal.services.contacts import LONGEST_KEY, LONGEST_VALUE, MOST_ATTRIBUTES
 from portal.web import contact_list
 from portal.web.access import requires
+from portal.web.confirming import confirmed
 from portal.web.csv import csv_response
 from portal.web.forms import show_problems
 from portal.web.language import choose_time_zone
@@ -60,6 +61,7 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/contacts.csv")
 @requires(Permission.MANAGE_CONTACTS)
+@confirmed
 def export() -> ResponseReturnValue:
     view = contact_list.read_view(g.scope, request.args)
     tagging.note_export(g.scope, view.wanted)

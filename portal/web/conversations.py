@@ -216,7 +216,8 @@ def _arrange(row: queries.ConversationRow, messages: list[Message]) -> Thread:
 
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
     row = queries.get_conversation(g.scope, conversation_id)
-    if row.conversation.unread:
+    # Whoever may only read has looked for somebody else.
+    if row.conversation.unread and g.scope.allows(Permission.SEND):
         conversations.mark_read(g.scope, row.conversation.id)
     g.time_zone = row.unit.time_zone
     since = inbox.position(request.values.get("since"))

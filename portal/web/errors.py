@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -14,6 +15,7 @@ from portal.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 log = structlog.get_logger(__name__)
 
 STATUS: dict[type[DomainError], int] = {NotFound: 404, Forbidden: 403, Conflict: 409, Invalid: 422}
+A_MINUTE_S = 60
 JSON_PATHS = (
     "/admin/",
     "/api/",
@@ -71,12 +73,21 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if 300 <= status < 400:
         return error.get_response()
-    body, answered = _answer(status, CODES.get(status, "error"), _sentence(status))
+    body, answered = _answer(status, CODES.get(status, "error"), _own_words(error) or _sentence(status))
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        # Every limit is one of a minute.
-        kept.setdefault("Retry-After", "60")
+        kept.setdefault("Retry-After", str(_wait_s(error)))
     return body, answered, kept
+
+
+def _own_words(error: HTTPException) -> str | None:
+    """What a limit says by itself, where waiting a minute is not the answer."""
+    has_own = isinstance(error, RateLimitExceeded) and error.limit.error_message
+    return error.description if has_own else None
+
+
+def _wait_s(error: HTTPException) -> int:
+    return error.limit.limit.get_expiry() if isinstance(error, RateLimitExceeded) else A_MINUTE_S
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

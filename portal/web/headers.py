@@ -62,6 +62,10 @@ SECRET_ARGUMENTS = frozenset({"token", "secret"})
 # Platforms probe by names of their own. The webhook door looks at its secret, and no name may cost an event.
 ANY_HOST = ("api_health.alive", "api_health.ready", "webhooks.take")
 
+# Somebody at the machine itself, or a proxy on it that passes on its own name for us: no browser elsewhere gets here
+# by these.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 FILES = ("static", "bootstrap.static", "assets.htmx")
 # The address carries a hash of the content.
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -85,16 +89,26 @@ def _begin() -> None:
 def _refuse_foreign_host() -> None:
     """In production there is one name, so that nothing is ever built from a name that somebody made up."""
     config = parts.config
-    if config.is_production and request.endpoint not in ANY_HOST and request.host.lower() != _host_of(config.base_url):
-        log.warning("request for another host refused")
+    if not config.is_production or request.endpoint in ANY_HOST:
+        return
+    expected = _host_of(config.base_url)
+    if request.host.lower() != expected and _name_of(request.host) not in LOOPBACK:
+        log.warning("request for another host refused", host=request.host, expected=expected)
         raise BadRequest
 
 
 def _host_of(base_url: str) -> str:
     """Without the port that goes without saying."""
     address = urlsplit(base_url)
+    name = address.hostname or ""
+    # As browsers write it in the header.
+    name = f"[{name}]" if ":" in name else name.encode("idna").decode()
     is_usual = address.port in (None, {"http": 80, "https": 443}[address.scheme])
-    return (address.hostname or "") if is_usual else address.netloc.lower()
+    return name if is_usual else f"{name}:{address.port}"
+
+
+def _name_of(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
 
 
 def _secure(response: Response) -> Response:

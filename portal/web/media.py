@@ -89,6 +89,12 @@ def fetch(message_id: UUID) -> ResponseReturnValue:
 
 
 @bp.app_template_global()
+def may_fetch() -> bool:
+    """Whoever may only read sees the files that are here; having one brought changes something."""
+    return bool(g.scope.allows(Permission.SEND))
+
+
+@bp.app_template_global()
 def may_fetch_alone(file: File) -> bool:
     """Whether it is fetched as soon as it comes into sight: a picture that costs little."""
     media = file.media

@@ -8,13 +8,16 @@ from portal.extensions import login
 from portal.permissions import Permission
 from portal.queries import parked_events as events
 from portal.queries.parked_events import Filter
-from portal.services import accounts
-from portal.web import parked_events, servers
+from portal.services import tenants as service
+from portal.web import operator_audit, parked_events, people, servers, tenants
 from portal.web.access import requires
 
 bp = Blueprint("operator", __name__, url_prefix="/operator")
 bp.register_blueprint(servers.bp)
+bp.register_blueprint(tenants.bp)
 bp.register_blueprint(parked_events.bp)
+bp.register_blueprint(operator_audit.bp)
+bp.register_blueprint(people.bp)
 
 
 @bp.before_request
@@ -29,4 +32,4 @@ def refuse_strangers() -> ResponseReturnValue | None:
 @requires(Permission.OPERATE)
 def index() -> str:
     parked = events.count_parked(Filter())
-    return render_template("operator/index.html", tenants=accounts.list_tenants(), parked=parked)
+    return render_template("operator/index.html", tenants=service.list_tenants(), parked=parked)

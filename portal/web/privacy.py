@@ -19,6 +19,7 @@ from portal.services import erasing, person_export
 from portal.services import periods as service
 from portal.services.periods import Periods
 from portal.web.access import requires
+from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 
 bp = Blueprint("privacy", __name__)
@@ -63,12 +64,14 @@ def export(contact_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/contacts/<uuid:contact_id>/erase")
 @requires(Permission.MANAGE_CONTACTS)
+@confirmed
 def confirm_erase(contact_id: UUID) -> str:
     return _erase_page(contact_id, ErasureForm())
 
 
 @bp.post("/contacts/<uuid:contact_id>/erase")
 @requires(Permission.MANAGE_CONTACTS)
+@confirmed
 def erase(contact_id: UUID) -> ResponseReturnValue:
     form = ErasureForm()
     try:
@@ -82,6 +85,7 @@ def erase(contact_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/settings/data")
 @requires(Permission.MANAGE_CONTACTS)
+@confirmed
 def settings() -> str:
     kept = service.get(g.scope)
     return _settings_page(PeriodsForm(messages=_as_typed(kept.keep_messages_days), events=str(kept.keep_events_days)))
@@ -89,6 +93,7 @@ def settings() -> str:
 
 @bp.post("/settings/data")
 @requires(Permission.MANAGE_CONTACTS)
+@confirmed
 def save_settings() -> ResponseReturnValue:
     form = PeriodsForm()
     try:

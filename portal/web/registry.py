@@ -3,13 +3,18 @@
 from flask import Blueprint, Flask
 
 from portal.web import (
+    access_grants,
+    account,
+    account_links,
     api,
     api_tokens,
     assets,
+    audit,
     auth,
     campaign_drafts,
     campaigns,
     checks,
+    company_export,
     connections,
     consent,
     contacts,
@@ -19,6 +24,7 @@ from portal.web import (
     headers,
     imports,
     media,
+    members,
     merges,
     message_templates,
     operator,
@@ -27,6 +33,7 @@ from portal.web import (
     recipients,
     reference,
     scan,
+    second_factors,
     stories,
     tenant,
     undelivered,
@@ -55,6 +62,10 @@ NOUNS_OF_A_TENANT = (
     paces.bp,
     api_tokens.bp,
     webhook_endpoints.bp,
+    company_export.bp,
+    audit.bp,
+    access_grants.bp,
+    members.bp,
 )
 
 
@@ -66,7 +77,7 @@ def register(app: Flask) -> None:
     assets.register(app)
     auth.register(app)
     app.register_blueprint(_tenant_pages())
-    for blueprint in (scan.bp, operator.bp, reference.bp, webhooks.bp):
+    for blueprint in (account_links.bp, scan.bp, account.bp, second_factors.bp, operator.bp, reference.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     api.register(app)
 

@@ -1,6 +1,6 @@
 """A person's second factor: setting it up with an app, the codes for when the app is lost, and its end."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -13,7 +13,7 @@ from portal.web.access import current_account, remote_address, signed_in
 from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 from portal.web.qr import svg_uri
-from portal.web.throttling import count_confirmation
+from portal.web.throttling import count_confirmation, remember_browser
 
 bp = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 
@@ -52,7 +52,9 @@ def turn_on() -> ResponseReturnValue:
         show_problems(form, e)
         return _setup_page(form), 422
     # The only page that ever shows the codes: no address leads back to it.
-    return render_template("account/recovery_codes.html", codes=codes, is_new=True), 201
+    response = make_response(render_template("account/recovery_codes.html", codes=codes, is_new=True), 201)
+    remember_browser(response, current_account().email)
+    return response
 
 
 @bp.get("/recovery-codes")
@@ -83,7 +85,9 @@ def ask_to_turn_off() -> str:
 def turn_off() -> ResponseReturnValue:
     second_factors.turn_off(current_account(), address=remote_address())
     flash(_("Your second factor is off. Your password alone signs you in."))
-    return redirect(url_for("account.index"), code=303)
+    response = make_response(redirect(url_for("account.index"), code=303))
+    remember_browser(response, current_account().email)
+    return response
 
 
 def _setup_page(form: TryForm) -> str:

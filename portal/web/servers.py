@@ -16,6 +16,7 @@ from portal.services import accounts, connections, servers
 from portal.services.audit import Actor
 from portal.services.servers import ServedUnit
 from portal.web.access import current_account, remote_address, requires
+from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 from portal.web.render import render_news
 from portal.web.server_states import is_being_checked, server_state
@@ -38,7 +39,10 @@ class ServerForm(FlaskForm):  # type: ignore[misc]
 
 
 class ChangeForm(ServerForm):
-    api_key = PasswordField(_("New key"), description=_("The one that is set is never shown. Leave empty to keep it."))
+    api_key = PasswordField(
+        _("New key"),
+        description=_("The one that is set is never shown. Leave empty to keep it; a new address needs it again."),
+    )
 
 
 class MoveForm(FlaskForm):  # type: ignore[misc]
@@ -54,12 +58,14 @@ def index() -> str:
 
 @bp.get("/new")
 @requires(Permission.OPERATE)
-def new() -> str:
+@confirmed
+def new() -> ResponseReturnValue:
     return render_template("operator/new_server.html", form=ServerForm(formdata=None))
 
 
 @bp.post("")
 @requires(Permission.OPERATE)
+@confirmed
 def create() -> ResponseReturnValue:
     form = ServerForm()
     try:
@@ -88,12 +94,14 @@ def show(server_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/<uuid:server_id>/edit")
 @requires(Permission.OPERATE)
+@confirmed
 def edit(server_id: UUID) -> ResponseReturnValue:
     return _edit_page(server_id, ChangeForm(formdata=None, obj=servers.get_server(server_id).server))
 
 
 @bp.post("/<uuid:server_id>/edit")
 @requires(Permission.OPERATE)
+@confirmed
 def save(server_id: UUID) -> ResponseReturnValue:
     form = ChangeForm()
     try:
@@ -113,12 +121,14 @@ def check(server_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/<uuid:server_id>/remove")
 @requires(Permission.OPERATE)
-def confirm_removal(server_id: UUID) -> str:
+@confirmed
+def confirm_removal(server_id: UUID) -> ResponseReturnValue:
     return render_template("operator/remove_server.html", server=servers.get_server(server_id).server)
 
 
 @bp.post("/<uuid:server_id>/remove")
 @requires(Permission.OPERATE)
+@confirmed
 def remove(server_id: UUID) -> ResponseReturnValue:
     servers.remove_server(server_id, by=_actor())
     return redirect(url_for(".index"), code=303)
@@ -126,12 +136,14 @@ def remove(server_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/<uuid:server_id>/units/<uuid:unit_id>/move")
 @requires(Permission.OPERATE)
+@confirmed
 def choose_target(server_id: UUID, unit_id: UUID) -> ResponseReturnValue:
     return _move_page(server_id, servers.get_unit(server_id, unit_id), MoveForm(formdata=None))
 
 
 @bp.post("/<uuid:server_id>/units/<uuid:unit_id>/move")
 @requires(Permission.OPERATE)
+@confirmed
 def move(server_id: UUID, unit_id: UUID) -> ResponseReturnValue:
     served, form = servers.get_unit(server_id, unit_id), MoveForm()
     scope = accounts.scope_for_unit(current_account(), unit_id, address=remote_address())

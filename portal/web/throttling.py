@@ -2,7 +2,8 @@
 
 Wrong passwords for an account are counted over all addresses, but for the browsers and the addresses that its owner
 signs in from: each of these is counted by itself, so a stolen cookie gains nothing, and a storm of guesses from
-elsewhere keeps nobody out (OWASP, "Slow down online guessing attacks with device cookies").
+elsewhere keeps nobody out (OWASP, "Slow down online guessing attacks with device cookies"). A browser is forgotten
+with the password and the second factor that it was let in with.
 """
 
 from collections.abc import Callable
@@ -14,17 +15,20 @@ from flask_limiter import Limiter
 from flask_login import current_user
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from portal.db import STORAGE_DOWN
 from portal.extensions import limiter, parts
 from portal.secrets import fingerprint, new_secret
-from portal.services import accounts, sessions
+from portal.services import accounts, sessions, standing
 from portal.web.access import address_group, group_of
 
 ATTEMPTS = "10 per minute"
 # Of all the people behind one address.
 ATTEMPTS_OF_ALL = "100 per minute"
 WRONG_ONES_FOR_AN_ACCOUNT = "30 per 15 minutes"
-# A code has six digits, of which three are right at a time: fifty guesses a day find it once in eighteen years.
 CODES = "10 per 15 minutes; 50 per day"
+# Whoever reaches it knows the password. A code has six digits, and those of three steps are taken: a hundred guesses a
+# day find one in 3,333 days on average, and within a year in one of ten.
+WRONG_CODES_FOR_AN_ACCOUNT = "100 per day"
 KNOWN_FOR = timedelta(days=365)
 
 
@@ -41,17 +45,18 @@ def place_key(email: str) -> str:
 def known_browser(email: str) -> str | None:
     """Which of the browsers this is that the account was signed in with before, if it is any."""
     try:
-        whose, browser = _signer().loads(request.cookies.get(cookie_name(), ""), max_age=int(KNOWN_FOR.total_seconds()))
+        kept = request.cookies.get(cookie_name(), "")
+        whose, browser, mark = _signer().loads(kept, max_age=int(KNOWN_FOR.total_seconds()))
     except (BadSignature, TypeError, ValueError):
         return None
-    return str(browser) if whose == email_key(email) else None
+    return str(browser) if whose == email_key(email) and mark and mark == _mark_now(email) else None
 
 
-def remember_browser(response: Response, email: str) -> None:
-    """Know this browser again, as one of whoever just showed that the account is theirs."""
+def remember_browser(response: Response, email: str, mark: str | None = None) -> None:
+    """Know this browser again, as one of whoever just showed that the account with this mark is theirs."""
     response.set_cookie(
         cookie_name(),
-        str(_signer().dumps([email_key(email), new_secret()])),
+        str(_signer().dumps([email_key(email), new_secret(), mark or _mark_now(email)])),
         max_age=KNOWN_FOR,
         secure=parts.config.is_production,
         httponly=True,
@@ -93,15 +98,30 @@ def account_counter(of: Limiter) -> Callable[[str], None]:
 
 
 def code_counter(of: Limiter) -> Callable[[str, str], None]:
-    """What counts a code, if there is one, that came with the right password: for an account or a known browser."""
+    """What counts a code, if there is one, that came with the right password: for an account or a known browser.
+
+    Those that turn out to be wrong are counted over all browsers besides: many known ones give no more guesses.
+    """
 
     @of.shared_limit(lambda: CODES, scope="code", key_func=lambda: str(g.code_of), error_message=lambda: _too_many())
     def counted() -> None:
         pass
 
+    @of.shared_limit(
+        lambda: WRONG_CODES_FOR_AN_ACCOUNT,
+        scope="codes-of-account",
+        key_func=lambda: str(g.codes_of_account),
+        deduct_when=lambda response: response.status_code == 401,
+        error_message=lambda: _too_many_codes(),
+    )
+    def counted_over_all() -> None:
+        pass
+
     def count(email: str, code: str) -> None:
-        g.code_of = known_browser(email) or email_key(email)
+        g.codes_of_account = email_key(email)
+        g.code_of = known_browser(email) or g.codes_of_account
         if code:
+            counted_over_all()
             counted()
 
     return count
@@ -127,10 +147,26 @@ def _address_or_account(email: str) -> str:
     return f"{here} {email_key(email)}" if here in known else email_key(email)
 
 
+def _mark_now(email: str) -> str | None:
+    try:
+        return standing.find_mark(accounts.as_typed(email))
+    except STORAGE_DOWN:
+        # A limiter takes what its key raises for a fault of its own storage; the sign-in itself will say it.
+        return None
+
+
 def _too_many() -> str:
     sentence: str = _(
         "Too many wrong attempts for this account. Wait 15 minutes, or sign in with a browser that you signed in with"
         " before, or ask for a link to a new password."
+    )
+    return sentence
+
+
+def _too_many_codes() -> str:
+    sentence: str = _(
+        "There were too many wrong codes for this account today. Try again tomorrow. If they were not yours, somebody"
+        " knows your password: ask for a link to a new one."
     )
     return sentence
 

@@ -17,6 +17,7 @@ from portal.services import webhook_endpoints
 from portal.services.webhook_endpoints import MOST_ENDPOINTS
 from portal.web import webhook_deliveries, webhook_words
 from portal.web.access import requires
+from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 
 bp = Blueprint("webhook_endpoints", __name__, url_prefix="/webhooks")
@@ -39,12 +40,14 @@ def index() -> str:
 
 @bp.get("/new")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def new() -> ResponseReturnValue:
     return _new_page(EndpointForm(formdata=None, topics=list(WebhookTopic)))
 
 
 @bp.post("")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def create() -> ResponseReturnValue:
     form = EndpointForm()
     try:
@@ -57,6 +60,7 @@ def create() -> ResponseReturnValue:
 
 @bp.get("/<uuid:endpoint_id>/edit")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def edit(endpoint_id: UUID) -> ResponseReturnValue:
     endpoint = queries.get_endpoint(g.scope, endpoint_id).endpoint
     return _edit_page(endpoint_id, EndpointForm(formdata=None, obj=endpoint))
@@ -64,6 +68,7 @@ def edit(endpoint_id: UUID) -> ResponseReturnValue:
 
 @bp.post("/<uuid:endpoint_id>/edit")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def save(endpoint_id: UUID) -> ResponseReturnValue:
     form = EndpointForm()
     try:
@@ -77,6 +82,7 @@ def save(endpoint_id: UUID) -> ResponseReturnValue:
 
 @bp.get("/<uuid:endpoint_id>/secret")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def confirm_rotation(endpoint_id: UUID) -> str:
     row = queries.get_endpoint(g.scope, endpoint_id)
     mark = webhook_endpoints.secret_mark(row.endpoint)
@@ -85,6 +91,7 @@ def confirm_rotation(endpoint_id: UUID) -> str:
 
 @bp.post("/<uuid:endpoint_id>/secret")
 @requires(Permission.MANAGE_INTEGRATIONS)
+@confirmed
 def rotate(endpoint_id: UUID) -> ResponseReturnValue:
     endpoint, secret = webhook_endpoints.rotate_secret(
         g.scope, endpoint_id, instead_of=request.form.get("instead_of", "")

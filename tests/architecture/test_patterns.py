@@ -2,10 +2,14 @@
 
 import ast
 import importlib
+import math
 import pkgutil
 import re
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,13 @@ from portal.consent_words import LONGEST_READ, LONGEST_WISH, read
 from portal.logs import mask
 
 ROOT = Path(portal.__file__).parent
-LONG = 50_000
-# Of one processor's time: what grows with the square of the length takes many seconds for such a text.
-MOST_S = 0.5
+LONG = 20_000
+# Of one processor's time. What takes a moment is tried with a text of twice the length: to go through it takes twice
+# as long, and what grows with the square of the length takes four times as long, on whatever machine.
+MOMENT_S, MOST_S = 0.1, 2.0
+MOST_GROWTH = 3.0
+# For a whole message, of which only so much is read.
+MOST_FOR_MESSAGE_S = 0.5
 METHODS = {"search", "match", "fullmatch", "split", "sub", "findall", "finditer"}
 Case = tuple["re.Pattern[Any]", set[str]]
 BITS = (
@@ -29,7 +37,10 @@ BITS = (
     "CONTEXT: JSON data, line 1:", "invalid input syntax for ", "bearer ", "cookie: ", "<a", "<!--", "<?xml",
     "<svg", "hdlr", "data:", "a,b\n", '"a"', '""', "==", "&a=", "stop ", "sair ", "não ",
 )  # fmt: skip
-
+# What no text holds, for patterns that go over files.
+BYTES = (b"\x00", b"\x80", b"\xd0", b"\xff", b"\xff\xd0", b"\xff\x00", b"\x00\xff")
+# After each of these some pattern looks for an end.
+BEGINNINGS = ("", "a", "+55", 'token="', "Cookie: ", "\nDETAIL:")
 
 # Sees letters that stand for words, of which there are few: see the test of what is read of whole messages.
 OF_SHAPES = "portal.consent_words.shapes"
@@ -94,11 +105,16 @@ def all_cases() -> list[Case]:
 CASES = all_cases()
 
 
-def hostile(bit: str) -> Iterator[str]:
-    """The bit again and again; with an end that fits nothing, and after a beginning that might fit."""
-    text = (bit * (LONG // len(bit) + 1))[:LONG]
+def like(bit: Any, text: str) -> Any:
+    return text.encode() if isinstance(bit, bytes) else text
+
+
+def hostile(bit: Any, length: int) -> Iterator[Any]:
+    """The bit again and again; and after beginnings that might fit, with an end that fits nothing."""
+    text = (bit * (length // len(bit) + 1))[:length]
     yield text
-    yield f"{text}!\x01"
+    for beginning in BEGINNINGS:
+        yield like(bit, beginning) + text + like(bit, "!\x01")
 
 
 def test_patterns_are_found() -> None:
@@ -106,21 +122,47 @@ def test_patterns_are_found() -> None:
     assert any("hdlr" in str(pattern.pattern) for pattern, _ in CASES)
 
 
-@pytest.fixture
-def limited() -> Iterator[None]:
-    """Interrupts whatever takes longer than MOST_S of the processor's time, from one `start` to the next."""
+class TookTooLongError(Exception):
+    pass
+
+
+@contextmanager
+def limited(most_s: float) -> Iterator[None]:
+    """Interrupts what takes more than that of the processor's time."""
 
     def stop(*_: object) -> None:
         raise TookTooLongError
 
     before = signal.signal(signal.SIGPROF, stop)
-    yield
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    signal.signal(signal.SIGPROF, before)
+    signal.setitimer(signal.ITIMER_PROF, most_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
-class TookTooLongError(Exception):
-    pass
+def cost_s(act: Callable[[], object], most_s: float) -> float:
+    began = time.process_time()
+    try:
+        with limited(most_s):
+            act()
+    except TookTooLongError:
+        return math.inf
+    return time.process_time() - began
+
+
+def keeps_busy(act: Callable[[Any], object], bit: Any) -> bool:
+    """Whether what is done with a text made of the bit takes much longer than its length explains."""
+    for text, longer in zip(hostile(bit, LONG), hostile(bit, 2 * LONG), strict=True):
+        took_s = cost_s(partial(act, text), MOST_S)
+        # Twice: another process may have taken the memory from this one meanwhile.
+        if took_s == math.inf or (
+            took_s > MOMENT_S
+            and all(cost_s(partial(act, longer), MOST_GROWTH * took_s) == math.inf for _again in range(2))
+        ):
+            return True
+    return False
 
 
 def use(pattern: "re.Pattern[Any]", methods: set[str], text: Any) -> None:
@@ -134,30 +176,33 @@ def use(pattern: "re.Pattern[Any]", methods: set[str], text: Any) -> None:
 
 
 @pytest.mark.parametrize(("pattern", "methods"), CASES, ids=[str(pattern.pattern)[:40] for pattern, _ in CASES])
-def test_long_text_keeps_no_pattern_busy(pattern: "re.Pattern[Any]", methods: set[str], limited: None) -> None:
-    slow = []
-    for bit in BITS:
-        try:
-            for text in hostile(bit):
-                signal.setitimer(signal.ITIMER_PROF, MOST_S)
-                use(pattern, methods, text.encode() if isinstance(pattern.pattern, bytes) else text)
-        except TookTooLongError:
-            slow.append(bit)
-        signal.setitimer(signal.ITIMER_PROF, 0)
+def test_long_text_keeps_no_pattern_busy(pattern: "re.Pattern[Any]", methods: set[str]) -> None:
+    is_of_bytes = isinstance(pattern.pattern, bytes)
+    bits: list[Any] = [*(bit.encode() for bit in BITS), *BYTES] if is_of_bytes else [*BITS]
 
-    assert slow == []
+    assert [bit for bit in bits if keeps_busy(partial(use, pattern, methods), bit)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bit"),
+    [
+        (r"\s+$", " "),
+        (r"token=\"(?:a+)+[;]", "a"),
+        (rb"\xff+([^\x00\xff\xd0-\xd7])", b"\xff"),
+    ],
+)
+def test_pattern_that_goes_over_a_text_again_and_again_is_seen(pattern: Any, bit: Any) -> None:
+    assert keeps_busy(partial(use, re.compile(pattern), {"search"}), bit)
 
 
 @pytest.mark.parametrize("words", ["não quero mais ", "no more messages, ", "sair! ", "n ", "para de mandar\n", "stop"])
-def test_long_message_keeps_nobody_busy_who_looks_for_a_wish(words: str, limited: None) -> None:
-    for text in hostile(words):
+def test_long_message_keeps_nobody_busy_who_looks_for_a_wish(words: str) -> None:
+    for text in hostile(words, LONG):
         for length in (LONG, LONGEST_READ, LONGEST_WISH):
-            signal.setitimer(signal.ITIMER_PROF, MOST_S)
-            read(text[:length], opt_out_words=["sair", "parar de receber"], opt_in_words=["voltar"])
+            with limited(MOST_FOR_MESSAGE_S):
+                read(text[:length], opt_out_words=["sair", "parar de receber"], opt_in_words=["voltar"])
 
 
 @pytest.mark.parametrize("bit", BITS)
-def test_long_line_keeps_no_log_busy(bit: str, limited: None) -> None:
-    for text in hostile(bit):
-        signal.setitimer(signal.ITIMER_PROF, 2 * MOST_S)
-        mask(text)
+def test_long_line_keeps_no_log_busy(bit: str) -> None:
+    assert not keeps_busy(mask, bit)

@@ -19,6 +19,7 @@ from portal.models import (
     MessageTemplate,
     Tag,
     User,
+    UserSession,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookEvent,
@@ -47,6 +48,10 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "endpoint_id": lambda company: _newest(WebhookEndpoint, company),
     "delivery_id": lambda company: _newest(WebhookDelivery, company),
     "template_id": lambda company: _newest(MessageTemplate, company),
+    "session_id": lambda company: _newest(UserSession, company),
+    "family_id": lambda company: _first_family_id(company),
+    "user_id": lambda company: str(company.agent.id),
+    "tenant_id": lambda company: str(company.scope.tenant_id),
 }
 # What stands in an address and names no row, or is a secret that only its holder knows.
 OTHER_ARGUMENTS = {
@@ -58,6 +63,7 @@ OTHER_ARGUMENTS = {
     "event": "messages-upsert",
     "filename": "css/base.css",
     "number": "1",
+    "kind": "invitation",
 }
 
 
@@ -73,6 +79,13 @@ def _named_token_id(company: Company) -> str:
     with across_tenants("a walk looks for a token"):
         named = select(ApiToken.id).where(ApiToken.tenant_id == company.scope.tenant_id, ApiToken.name.is_not(None))
         return str(db.session.scalars(named.order_by(ApiToken.id.desc())).first())
+
+
+def _first_family_id(company: Company) -> str:
+    """What the tokens of a program have in common that signed in as a person of the company."""
+    with across_tenants("a walk looks for a sign-in"):
+        families = select(ApiToken.family_id).where(ApiToken.tenant_id == company.scope.tenant_id)
+        return str(db.session.scalars(families.where(ApiToken.family_id.is_not(None)).order_by(ApiToken.id)).first())
 
 
 def _parked_event_id() -> int:
@@ -120,13 +133,9 @@ def walked(app: Flask) -> list[Rule]:
     return [rule for rule in named if access_of(app, rule) != Permission.OPERATE]
 
 
-def of_the_operator(app: Flask) -> list[Rule]:
-    return [rule for rule in app.url_map.iter_rules() if access_of(app, rule) == Permission.OPERATE]
-
-
 def address(app: Flask, rule: Rule, company: Company, **changes: str) -> str:
-    samples = {name: sample(company) for name, sample in SAMPLES.items()} | OTHER_ARGUMENTS | changes
-    values = {name: samples[name] for name in rule.arguments}
+    known = OTHER_ARGUMENTS | changes
+    values = {name: known[name] if name in known else SAMPLES[name](company) for name in rule.arguments}
     return str(app.url_map.bind("portal.test").build(rule.endpoint, values, method=next(iter(methods(rule)))))
 
 

@@ -1,4 +1,4 @@
-"""Files in the browser: chosen, sent once and unchanged, seen in the thread, and refused without losing a word."""
+"""Files in the browser: chosen, sent once, seen in the thread, and refused without losing a word."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -44,7 +44,7 @@ def photo(linked_unit: str) -> FilePayload:
     return {"name": "modelo azul.png", "mimeType": "image/png", "buffer": png(640, 480, colour)}
 
 
-def test_photo_goes_once_and_unchanged(admin: Page, stack: Stack, thread: str, photo: FilePayload) -> None:
+def test_photo_goes_once(admin: Page, stack: Stack, thread: str, photo: FilePayload) -> None:
     admin.goto(thread)
     attach(admin, photo)
     expect(admin.locator("[data-file-note]")).to_contain_text("modelo azul.png")

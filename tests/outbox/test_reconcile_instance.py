@@ -171,3 +171,27 @@ def test_a_webhook_that_was_also_meddled_with_is_a_repair(desk: Desk, evolution:
     check(desk)
 
     assert repairs() == [("webhook", "url", None)]
+
+
+def test_a_webhook_that_takes_the_secret_of_before_elsewhere_is_a_repair(desk: Desk, evolution: Evolution) -> None:
+    instance = linked(desk, evolution)
+    assert instance.webhook is not None
+    before = instance.webhook.url.rpartition("/")[2]
+    with acting_for(desk.scope):
+        webhook_secrets.rotate(desk.scope, desk.unit_id)
+    alter(url=f"https://elsewhere.test/hook/{before}")(instance)
+
+    check(desk)
+
+    assert repairs() == [("webhook", "url", None)]
+
+
+def test_a_secret_of_before_that_is_no_longer_taken_is_a_repair(desk: Desk, evolution: Evolution) -> None:
+    linked(desk, evolution)
+    with acting_for(desk.scope):
+        webhook_secrets.rotate(desk.scope, desk.unit_id)
+    change(desk, previous_accepted_until=now() - timedelta(seconds=1))
+
+    check(desk)
+
+    assert repairs() == [("webhook", "url", None)]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from portal.db import db
 from portal.models import Conversation, Unit
+from portal.services import images
 from portal.tenancy import TenantScope
 from tests.factories import make_connected_unit, make_conversation, make_tenant
 
@@ -20,3 +22,16 @@ def unit(scope: TenantScope) -> Unit:
 @pytest.fixture
 def conversation(scope: TenantScope, unit: Unit) -> Conversation:
     return make_conversation(scope, unit)
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each picture that is written anew whether it happens within a transaction, where rows may be held."""
+    found, rewrite = [], images.rewrite
+
+    def watched(content: bytes, mime_type: str) -> bytes:
+        found.append(bool(db.session().info.get("in_atomic")))
+        return rewrite(content, mime_type)
+
+    monkeypatch.setattr(images, "rewrite", watched)
+    return found

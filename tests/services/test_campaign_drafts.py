@@ -218,6 +218,14 @@ def test_message_is_checked_as_a_template_is(scope: TenantScope, unit: Unit) -> 
     assert write(scope, campaign, long, "", " Oi ").variants == [long, "Oi"]
 
 
+def test_nobody_is_kept_waiting_while_a_picture_is_written_anew(
+    scope: TenantScope, unit: Unit, pictures: list[bool]
+) -> None:
+    write(scope, make_draft(scope, unit), "Oi", upload=PHOTO)
+
+    assert pictures == [False]
+
+
 def test_file_stays_unless_it_is_taken_away_or_another_comes(scope: TenantScope, unit: Unit) -> None:
     campaign = make_draft(scope, unit, upload=BOLETO)
     assert (file_of(scope, campaign), campaign.kind) == ("boleto.pdf", MessageKind.DOCUMENT)

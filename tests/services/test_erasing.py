@@ -1,9 +1,11 @@
 """Asking that a person be erased, and what is remembered of those who were."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid, NotFound
 from portal.extensions import parts
@@ -140,3 +142,25 @@ def test_whoever_opted_out_once_stays_so_though_erased_twice(
     add_suppression(scope, first, second)
 
     assert reasons(scope) == [SuppressionReason.OPTED_OUT]
+
+
+def test_whoever_opted_out_under_an_older_form_of_fingerprint_stays_so_though_erased_again(scope: TenantScope) -> None:
+    long_ago = now() - timedelta(days=400)
+    row = {
+        "fingerprint": suppression.fingerprints(NUMBER)[-1],
+        "reason": SuppressionReason.OPTED_OUT,
+        "created_at": long_ago,
+    }
+    with acting_for(scope), atomic():
+        db.session.execute(scope.insert(Suppression, [row]))
+    add_suppression(scope, SuppressionReason.ERASED)
+
+    with acting_for(scope), atomic():
+        again = scope.add(Contact(phone=NUMBER))
+        suppression.remember(scope, [again])
+        erased_at = suppression.find_erased(scope, [NUMBER])[NUMBER]
+
+    assert sorted(reasons(scope)) == ["erased", "opted_out"]
+    assert again.opted_out_at is not None
+    # What was written before the second time stays away too.
+    assert erased_at > long_ago

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
@@ -257,6 +258,54 @@ def test_signing_out_ends_all_of_the_persons_and_nobody_elses(scope: TenantScope
 
     assert (is_in(tokens), is_in(kept)) == ((False, False), (True, True))
     assert [event.after for event in noted(scope, "member.signed_out")] == [{"ended": 3}]
+
+
+@pytest.mark.parametrize("how", ["disabled", "demoted"])
+def test_links_that_somebody_was_shown_end_with_what_they_may_do(
+    scope: TenantScope, agent: User, unit: Unit, how: str
+) -> None:
+    ana, other = make_user("ana@acme.test"), make_user("other@acme.test")
+    hers = do(replace(scope, user_id=ana.id), members.make_link, agent.id, by_mail=False)
+    mine = do(scope, members.make_link, other.id, by_mail=False)
+    if how == "disabled":
+        do(scope, members.disable, ana.id)
+    else:
+        do(scope, members.change, ana.id, role="agent", unit_ids=[unit.id])
+
+    with pytest.raises(Conflict):
+        account_links.find(hers.rpartition("/")[2], LinkKind.PASSWORD_RESET)
+    assert account_links.find(mine.rpartition("/")[2], LinkKind.PASSWORD_RESET).user_id == other.id
+
+
+def test_mail_on_its_way_outlives_whoever_sent_it(scope: TenantScope, agent: User) -> None:
+    ana = make_user("ana@acme.test")
+    do(replace(scope, user_id=ana.id), members.make_link, agent.id, by_mail=False)
+    with acting_for(scope), atomic():
+        # As the mail relay leaves it while the mail server is asked.
+        db.session.execute(scope.update(AccountLink).values(mail_attempts=1))
+
+    do(scope, members.disable, ana.id)
+
+    with acting_for(scope):
+        assert db.session.scalars(scope.select(AccountLink, AccountLink.revoked_at)).all() == [None]
+
+
+def test_company_makes_so_many_invitations_an_hour(scope: TenantScope, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_links, "MOST_INVITATIONS_AN_HOUR", 2)
+    first, _address = do(scope, members.invite, email="one@acme.test", role="tenant_admin")
+    do(scope, members.make_link, first.id, by_mail=False)
+    make_user("taken@acme.test")
+
+    for email in ("new@acme.test", "taken@acme.test"):
+        with pytest.raises(Conflict, match="at most 2 invitations"):
+            do(scope, members.invite, email=email, role="tenant_admin")
+    with pytest.raises(Conflict, match="at most 2 invitations"):
+        do(scope, members.make_link, first.id, by_mail=False)
+    with acting_for(scope), atomic():
+        hour = timedelta(minutes=61)
+        db.session.execute(scope.update(AccountLink).values(created_at=AccountLink.created_at - hour))
+
+    assert do(scope, members.invite, email="new@acme.test", role="tenant_admin")[1]
 
 
 def test_no_link_for_whoever_is_shut_out(scope: TenantScope, agent: User) -> None:

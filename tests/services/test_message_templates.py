@@ -77,6 +77,12 @@ def test_version_that_says_the_same_is_none(scope: TenantScope) -> None:
     assert (again.version.number, count_files(scope)) == (1, 1)
 
 
+def test_nobody_is_kept_waiting_while_a_picture_is_written_anew(scope: TenantScope, pictures: list[bool]) -> None:
+    save(scope, create(scope, "Oi", upload=PHOTO), "Oi", upload=PHOTO)
+
+    assert pictures == [False, False]
+
+
 def test_file_stays_unless_it_is_taken_away_or_another_comes(scope: TenantScope) -> None:
     first = create(scope, "Oi", upload=BOLETO)
 
@@ -239,7 +245,7 @@ def test_refused_brackets_are_told_with_their_place(scope: TenantScope, text: st
 
 def test_changes_are_in_the_audit_log_without_what_was_written(scope: TenantScope) -> None:
     first = create(scope, "Segredo")
-    save(scope, first, "Segredo dois", name="Segredo três")
+    save(scope, first, "Segredo dois", name="Oferta três")
     with acting_for(scope):
         restore_version(scope, first.template.id, 1, based_on=2)
         archive_template(scope, first.template.id)
@@ -249,8 +255,8 @@ def test_changes_are_in_the_audit_log_without_what_was_written(scope: TenantScop
     told = [(one.action, one.after) for one in logged if one.subject_id == first.template.id]
     assert sorted(told, key=str) == [
         ("message_template.archived", None),
-        ("message_template.created", None),
-        ("message_template.renamed", None),
+        ("message_template.created", {"name": "Oferta"}),
+        ("message_template.renamed", {"name": "Oferta três"}),
         ("message_template.restored", {"version": 3}),
         ("message_template.saved", {"version": 2}),
     ]

@@ -1,5 +1,6 @@
 """Codes of an app and recovery codes: which are right, and that each is good once."""
 
+import re
 from datetime import UTC, datetime
 from threading import Barrier, Thread
 
@@ -170,6 +171,13 @@ def test_recovery_code_is_good_once_however_it_is_typed(account: Account) -> Non
 
     assert [take(account, typed), take(account, codes[0]), take(account, codes[1])] == [True, False, True]
     assert second_factors.count_recovery_codes(account) == 8
+
+
+def test_recovery_codes_are_too_long_to_be_found_from_their_fingerprints(account: Account) -> None:
+    _, codes = turn_on_second_factor(account)
+
+    for code in codes:
+        assert re.fullmatch(r"([a-z2-7]{4}-){5}[a-z2-7]{4}", code)
 
 
 def test_recovery_code_of_somebody_else_is_none(account: Account) -> None:

@@ -154,7 +154,9 @@ def test_change_with_a_blank_key_keeps_the_key_and_what_is_known(scope: TenantSc
     assert parts.vault.decrypt(kept.api_key_encrypted) == SERVER_KEY
 
 
-@pytest.mark.parametrize("change", [{"url": "https://elsewhere.test"}, {"api_key": "another-key-for-tests"}])
+@pytest.mark.parametrize(
+    "change", [{"url": "https://elsewhere.test", "api_key": SERVER_KEY}, {"api_key": "another-key-for-tests"}]
+)
 def test_new_address_or_key_makes_what_is_known_old(scope: TenantScope, change: dict[str, str]) -> None:
     server = make_server()
     note(server.id, version="2.3.6", version_read_at=now(), check_requested_at=None)
@@ -165,6 +167,16 @@ def test_new_address_or_key_makes_what_is_known_old(scope: TenantScope, change: 
     assert (kept.version, kept.version_read_at) == (None, None)
     assert kept.check_requested_at is not None
     assert parts.vault.decrypt(kept.api_key_encrypted) == change.get("api_key", SERVER_KEY)
+
+
+def test_key_of_a_server_is_not_told_to_another_address(scope: TenantScope) -> None:
+    server = make_server()
+
+    with pytest.raises(Invalid) as refused:
+        servers.change_server(server.id, **{**GOOD, "url": "https://elsewhere.test", "api_key": " "}, by=NOBODY)
+
+    assert list(refused.value.fields) == ["api_key"]
+    assert read(server.id).url == server.url
 
 
 def test_change_to_the_name_of_another_server_is_refused(scope: TenantScope) -> None:

@@ -9,7 +9,7 @@ from portal.errors import Conflict, NotFound
 from portal.models import User, UserSession
 from portal.permissions import Role
 from portal.secrets import fingerprint
-from portal.services import sessions
+from portal.services import own_account, sessions
 from portal.services.sessions import OpenSession
 from portal.tenancy import TenantScope
 from tests.factories import make_tenant, make_user
@@ -149,11 +149,22 @@ def test_what_an_operator_did_is_in_the_log_of_no_company(database: None) -> Non
     assert log_of(operator) == [("user.signed_in", None, {"to": "portal"})]
 
 
-def test_addresses_are_those_of_the_last_thirty_days_and_of_that_account(ana: User, bea: User) -> None:
-    _, old = sign_in(ana, address="198.51.100.1")
-    change(UserSession, old.id, created_at=now() - timedelta(days=31))
-    sign_in(ana, address=HOME)
+def test_addresses_are_those_of_that_account_in_browsers_and_as_programs(ana: User, bea: User) -> None:
+    sign_in(ana)
+    sign_in(ana)
+    own_account.sign_in_program(account_of(ana), address="198.51.100.1")
     sign_in(bea, address="203.0.113.7")
 
-    assert sessions.list_recent_addresses("ana@acme.test") == [HOME]
+    assert sorted(map(str, sessions.list_recent_addresses("ana@acme.test"))) == [HOME, "198.51.100.1"]
     assert sessions.list_recent_addresses("nobody@acme.test") == []
+
+
+@pytest.mark.parametrize(("days", "addresses"), [(29, [HOME]), (31, [])])
+def test_addresses_are_those_of_the_last_thirty_days(
+    ana: User, days: int, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(ana)
+    later = now() + timedelta(days=days)
+    monkeypatch.setattr(sessions, "now", lambda: later)
+
+    assert sessions.list_recent_addresses("ana@acme.test") == addresses

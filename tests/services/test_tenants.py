@@ -10,7 +10,7 @@ from portal.db import atomic, db
 from portal.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.models import AuditEvent, CampaignState, ConnectionAction, Tenant, Unit
 from portal.permissions import Role
-from portal.services import accounts, campaign_states, connections, tenants
+from portal.services import access_grants, accounts, campaign_states, connections, tenants
 from portal.services.accounts import Account
 from portal.services.audit import Actor
 from portal.tenancy import TenantScope, across_tenants, acting_for
@@ -180,6 +180,53 @@ def test_closed_company_is_erased_after_its_days(scope: TenantScope, by: Actor) 
     assert closed.closed_at is not None
     assert closed.erase_at == closed.closed_at + timedelta(days=7)
     assert closed.suspended_at is not None
+
+
+@pytest.mark.parametrize("step", ["suspend", "close"])
+def test_leave_to_read_ends_when_nobody_can_end_it(scope: TenantScope, by: Actor, step: str) -> None:
+    with acting_for(scope):
+        grant = access_grants.give(scope, reason="A fault", hours=72)
+
+    if step == "suspend":
+        tenants.suspend(scope.tenant_id, by=by)
+    else:
+        tenants.close(scope.tenant_id, days=30, by=by)
+
+    operator = accounts.find_account(by.user_id or uuid4())
+    assert operator is not None
+    assert not accounts.scope_for(operator, "acme").is_granted
+    with across_tenants("a test reads the log"):
+        (event,) = db.session.query(AuditEvent).where(AuditEvent.action == "access_grant.ended")
+    assert (event.tenant_id, event.user_id, event.subject_id) == (scope.tenant_id, by.user_id, grant.id)
+
+
+def test_company_that_somebody_resumes_while_it_is_closed_is_suspended_again(
+    scope: TenantScope, by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "_unlink_numbers", lambda _scope: tenants.resume(scope.tenant_id, by=by))
+
+    tenants.close(scope.tenant_id, days=30, by=by)
+
+    assert current(scope).closed_at is not None
+    assert current(scope).suspended_at is not None
+
+
+def test_of_two_closings_at_once_the_first_one_counts(
+    scope: TenantScope, by: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = tenants._unlink_numbers
+
+    def close_first(unlinked: TenantScope) -> None:
+        monkeypatch.setattr(tenants, "_unlink_numbers", unlink)
+        tenants.close(scope.tenant_id, days=7, by=by)
+
+    monkeypatch.setattr(tenants, "_unlink_numbers", close_first)
+    with pytest.raises(Conflict):
+        tenants.close(scope.tenant_id, days=90, by=by)
+
+    erase_at = current(scope).erase_at
+    assert erase_at is not None
+    assert erase_at < now() + timedelta(days=8)
 
 
 def test_closing_cancels_campaigns_and_unlinks_numbers(scope: TenantScope, by: Actor) -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal.clock import now
-from portal.models import User, UserSession
+from portal.models import Conversation, User, UserSession, WebhookEndpoint
 from portal.tenancy import TenantScope
 from portal.web.confirming import CONFIRMED_FOR
 from tests.factories import PASSWORD, make_user
@@ -52,6 +52,32 @@ def test_form_that_comes_too_late_leads_back_to_its_page(late: FlaskClient) -> N
     asked = late.post(f"{GUARDED}/off", headers={"Referer": f"http://portal.test{GUARDED}/off"})
 
     assert asked.location == "/confirm?next=/account/second-factor/off"
+
+
+@pytest.mark.parametrize(
+    ("method", "page"),
+    [
+        ("GET", "webhooks/new"),
+        ("POST", "webhooks"),
+        ("GET", "webhooks/{endpoint}/edit"),
+        ("POST", "webhooks/{endpoint}/edit"),
+        ("GET", "webhooks/{endpoint}/secret"),
+        ("POST", "webhooks/{endpoint}/secret"),
+        ("GET", "contacts.csv"),
+        ("GET", "contacts/{contact}/erase"),
+        ("POST", "contacts/{contact}/erase"),
+        ("GET", "settings/data"),
+        ("POST", "settings/data"),
+    ],
+)
+def test_what_lets_data_out_or_ends_it_asks_again(
+    late: FlaskClient, endpoint: WebhookEndpoint, conversation: Conversation, method: str, page: str
+) -> None:
+    path = f"/t/acme/{page.format(endpoint=endpoint.id, contact=conversation.contact_id)}"
+
+    asked = late.open(path, method=method, headers={"Referer": f"http://portal.test{path}"})
+
+    assert (asked.status_code, asked.location) == (303, f"/confirm?next={path}")
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,28 @@ from werkzeug.test import TestResponse
 from portal.app import _flask_settings
 from portal.extensions import limiter, parts
 from portal.models import User
-from portal.services import sessions
+from portal.services import own_account, passwords, sessions
 from portal.tenancy import TenantScope
 from portal.web import throttling
+from portal.web.access import group_of
 from tests.factories import PASSWORD, make_user
-from tests.ways_in import account_of, actions_of, turn_on_second_factor
+from tests.ways_in import account_of, actions_of, begin_second_factor, code_at, turn_on_second_factor
 from tests.web.conftest import Browser
 
 ANA = "ana@acme.test"
+ANOTHER = "five purple elephants"
 HOME, CAFE = "198.51.100.7", "203.0.113.99"
 
 
 @pytest.fixture(autouse=True)
 def ana(acme: TenantScope) -> User:
     return make_user(ANA)
+
+
+def cookie_of(client: FlaskClient) -> str:
+    kept = client.get_cookie("known")
+    assert kept is not None
+    return kept.value
 
 
 def attempt(client: FlaskClient, password: str, *, address: str, email: str = ANA) -> TestResponse:
@@ -111,6 +119,30 @@ def test_api_lets_the_owner_in_from_where_they_signed_in_lately(app: Flask, ana:
     assert client.post("/admin/login", json=body, environ_base={"REMOTE_ADDR": HOME}).status_code == 200
 
 
+def test_api_lets_the_owner_in_from_where_a_program_of_theirs_signed_in(
+    app: Flask, ana: User, client: FlaskClient
+) -> None:
+    own_account.sign_in_program(account_of(ana), address=HOME)
+    storm(app)
+    body = {"email": ANA, "password": PASSWORD}
+
+    assert client.post("/admin/login", json=body, environ_base={"REMOTE_ADDR": HOME}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("x", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_address_counts_by_itself_or_with_its_network(address: str | None, group: str) -> None:
+    assert group_of(address) == group
+
+
 def test_stolen_cookie_gains_no_more_guesses_than_anybody_has(app: Flask, visitor: FlaskClient) -> None:
     attempt(visitor, PASSWORD, address=HOME)
     stolen = visitor.get_cookie("known")
@@ -122,6 +154,46 @@ def test_stolen_cookie_gains_no_more_guesses_than_anybody_has(app: Flask, visito
         statuses.append(attempt(thief, "guess", address=f"10.1.0.{number}").status_code)
 
     assert statuses == [401] * 10 + [429] * 10
+
+
+@pytest.mark.parametrize("changed", ["password", "second factor"])
+def test_browser_is_forgotten_with_the_password_and_the_second_factor(
+    app: Flask, ana: User, visitor: FlaskClient, changed: str
+) -> None:
+    attempt(visitor, PASSWORD, address=HOME)
+    visitor.post("/logout")
+    if changed == "password":
+        passwords.set_password(ana.id, ANOTHER)
+    else:
+        turn_on_second_factor(account_of(ana))
+    storm(app)
+
+    right = ANOTHER if changed == "password" else PASSWORD
+    assert attempt(visitor, right, address=CAFE).status_code == 429
+
+
+def test_browser_in_which_the_password_is_changed_stays_known(app: Flask, visitor: FlaskClient) -> None:
+    attempt(visitor, PASSWORD, address=HOME)
+    visitor.post("/account/password", data={"old": PASSWORD, "password": ANOTHER})
+    visitor.post("/logout")
+    storm(app)
+
+    assert attempt(visitor, ANOTHER, address=CAFE).status_code == 303
+
+
+def test_browser_in_which_the_second_factor_is_turned_on_and_off_stays_known(
+    app: Flask, ana: User, visitor: FlaskClient
+) -> None:
+    attempt(visitor, PASSWORD, address=HOME)
+    secret = begin_second_factor(account_of(ana))
+    visitor.post("/account/second-factor/on", data={"code": code_at(secret)})
+    while_on = cookie_of(visitor)
+    visitor.post("/account/second-factor/off")
+    visitor.post("/logout")
+    storm(app)
+
+    assert while_on != cookie_of(visitor)
+    assert attempt(visitor, PASSWORD, address=CAFE).status_code == 303
 
 
 def test_cookie_of_one_account_says_nothing_about_another(app: Flask, visitor: FlaskClient) -> None:
@@ -195,8 +267,10 @@ def test_guessing_codes_is_throttled_for_the_account(app: Flask, ana: User) -> N
 
 
 def test_guessing_codes_keeps_a_known_browser_out_of_nothing(app: Flask, ana: User, visitor: FlaskClient) -> None:
-    attempt(visitor, PASSWORD, address=HOME)
     _, recovery_codes = turn_on_second_factor(account_of(ana))
+    attempt(visitor, PASSWORD, address=HOME)
+    visitor.post("/login/code", data={"code": recovery_codes[1]})
+    visitor.post("/logout")
     thief = fresh(app)
     attempt(thief, PASSWORD, address=CAFE)
     guesses = [thief.post("/login/code", data={"code": "000000x"}).status_code for _ in range(11)]
@@ -206,6 +280,26 @@ def test_guessing_codes_keeps_a_known_browser_out_of_nothing(app: Flask, ana: Us
 
     assert guesses[-1] == 429
     assert answer.status_code == 303
+
+
+def test_guessing_codes_in_many_known_browsers_is_throttled_for_the_account(
+    app: Flask, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttling, "WRONG_CODES_FOR_AN_ACCOUNT", "12 per day")
+    _, recovery_codes = turn_on_second_factor(account_of(ana))
+    known = [fresh(app) for _ in range(3)]
+    for client in known:
+        attempt(client, PASSWORD, address=HOME)
+        assert client.post("/login/code", data={"code": recovery_codes.pop()}).status_code == 303
+    statuses = []
+    for client in known:
+        attempt(client, PASSWORD, address=HOME)
+        statuses += [client.post("/login/code", data={"code": "000000x"}).status_code for _ in range(5)]
+    refused = client.post("/login/code", data={"code": recovery_codes.pop()})
+
+    assert statuses == [401] * 12 + [429] * 3
+    assert refused.status_code == 429
+    assert "Try again tomorrow" in refused.text
 
 
 def test_guessing_codes_at_the_api_is_throttled(ana: User, client: FlaskClient) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from uuid import uuid4
 from zipfile import ZipFile
 
 import pytest
@@ -12,11 +13,13 @@ from flask.testing import FlaskClient
 
 from portal.clock import now
 from portal.db import atomic, db
+from portal.errors import Conflict
 from portal.models import AuditEvent, Media, User, UserSession
 from portal.queries import tenant_data
 from portal.services import tenant_export, tenants
 from portal.services.audit import Actor
 from portal.tenancy import across_tenants, acting_for
+from portal.web.company_export import DownloadRoom
 from tests.companies import Company, make_company
 from tests.factories import make_conversation, make_message
 from tests.files import PDF
@@ -192,6 +195,73 @@ def test_archive_comes_piece_by_piece(company: Company, monkeypatch: pytest.Monk
 
     assert len(pieces) > 5
     assert len(rows(ZipFile(BytesIO(b"".join(pieces))), "messages")) == 31
+
+
+@pytest.mark.commits
+def test_slow_reader_holds_no_connection(admin: FlaskClient, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenant_export, "PIECE", 1_000)
+    monkeypatch.setattr(tenant_data, "BATCH", 2)
+    for number in range(30):
+        make_message(company.scope, company.conversation, body=f"{number} {company.scope.tenant_id}")
+
+    answer = admin.post("/t/acme/export", buffered=False)
+    held = [db.engine.pool.checkedout() for _ in answer.iter_encoded()]  # type: ignore[attr-defined]
+    answer.close()
+
+    assert len(held) > 5
+    assert set(held) == {0}
+
+
+def test_one_row_a_batch_leaves_none_out_and_repeats_none(
+    admin: FlaskClient, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = exported(admin)
+    monkeypatch.setattr(tenant_data, "BATCH", 1)
+
+    one_by_one = exported(admin)
+
+    assert one_by_one.namelist() == at_once.namelist()
+    # The first download itself is what the second has more.
+    for name in set(at_once.namelist()) - {"audit_events.jsonl"}:
+        assert one_by_one.read(name) == at_once.read(name)
+
+
+def test_company_downloads_once_at_a_time(admin: FlaskClient, company: Company) -> None:
+    first = admin.post("/t/acme/export", buffered=False)
+
+    second = admin.post("/t/acme/export")
+
+    assert (second.status_code, second.headers["Retry-After"]) == (429, "60")
+    assert "Such a file is being downloaded already" in second.text
+    assert len(exports(company)) == 1
+    first.close()
+    assert admin.post("/t/acme/export").status_code == 200
+
+
+def test_only_so_many_companies_download_at_once() -> None:
+    room, companies = DownloadRoom(seats=2), [uuid4() for _ in range(3)]
+    inside = [room.let_in(company, lambda: iter([b"piece"])) for company in companies]
+
+    assert [pieces and list(pieces) for pieces in inside] == [[b"piece"], [b"piece"], None]
+    assert room.let_in(companies[2], lambda: iter([])) is not None
+
+
+def test_download_that_nobody_began_to_read_gives_its_seat_back() -> None:
+    room, company = DownloadRoom(seats=1), uuid4()
+    room.let_in(company, lambda: iter([b"piece"]))
+
+    assert room.let_in(company, lambda: iter([])) is not None
+
+
+def test_download_that_could_not_begin_gives_its_seat_back() -> None:
+    room, company = DownloadRoom(seats=1), uuid4()
+
+    def fail() -> Iterator[bytes]:
+        raise Conflict("no")
+
+    with pytest.raises(Conflict):
+        room.let_in(company, fail)
+    assert room.let_in(company, lambda: iter([])) is not None
 
 
 def test_models_of_a_company_are_all_there() -> None:

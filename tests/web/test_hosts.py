@@ -53,6 +53,28 @@ def test_our_own_host_is_answered(visitor: FlaskClient, host: str) -> None:
 
 
 @pytest.mark.usefixtures("in_production")
+@pytest.mark.parametrize("host", ["https://localhost", "https://127.0.0.1:8000", "https://[::1]:8000"])
+def test_whoever_is_at_the_machine_itself_is_answered(visitor: FlaskClient, host: str) -> None:
+    assert visitor.get("/login", base_url=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("ours", "asked"),
+    [
+        ("https://atendimento-são.com.br", "https://xn--atendimento-so-2hb.com.br"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+    ],
+)
+def test_name_that_browsers_write_otherwise_is_ours_too(
+    visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch, ours: str, asked: str
+) -> None:
+    monkeypatch.setattr(parts, "config", replace(parts.config, portal_env="production", base_url=ours))
+
+    assert visitor.get("/login", base_url=asked).status_code == 200
+
+
+@pytest.mark.usefixtures("in_production")
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_probes_come_by_any_name(visitor: FlaskClient, path: str) -> None:
     assert visitor.get(path, base_url="http://10.1.2.3:8000").status_code in (200, 503)

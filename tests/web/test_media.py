@@ -63,6 +63,17 @@ def test_file_is_queued_and_shown(admin: FlaskClient, acme: TenantScope, thread:
     assert "Esta aqui" in page
 
 
+def test_photo_is_kept_without_the_place_where_it_was_taken(admin: FlaskClient, acme: TenantScope, thread: str) -> None:
+    given = files.photo_with_place()
+    admin.post(f"{thread}/messages", **form(given, "foto.jpg"))
+
+    kept = admin.get(f"/t/acme/media/{messages(acme)[0].id}")
+    assert files.PLACE in given
+    assert kept.content_type == "image/jpeg"
+    assert kept.data.startswith(b"\xff\xd8\xff")
+    assert files.PLACE not in kept.data
+
+
 def test_no_file_chosen_is_an_ordinary_reply(admin: FlaskClient, acme: TenantScope, thread: str) -> None:
     admin.post(f"{thread}/messages", **form(b"", "", text="Olá"))
 
@@ -86,8 +97,9 @@ def test_second_click_sends_no_second_file_and_another_file_is_sent(
         (files.PNG + bytes(LARGEST_FILE), "foto.png", "at most 16 MB can be sent. Make it smaller"),
         (files.EXE, "jogo.exe", "Programs and web pages cannot be sent"),
         (b"", "vazio.pdf", "This file is empty"),
+        (files.JPEG[:-200], "foto.jpg", "This picture cannot be read"),
     ],
-    ids=["too large", "program", "empty"],
+    ids=["too large", "program", "empty", "damaged"],
 )
 def test_refused_file_is_explained_and_the_text_kept(
     admin: FlaskClient, acme: TenantScope, thread: str, headers: dict[str, str], content: bytes, name: str, words: str

@@ -259,6 +259,32 @@ def test_operator_invites_the_first_administrator(operator: FlaskClient, acme: T
     assert members_of(acme)["ana@acme.test"].user.role == Role.TENANT_ADMIN
 
 
+def test_operator_brings_in_one_person_and_no_second_beside(operator: FlaskClient, acme: TenantScope) -> None:
+    invite(operator)
+    first = members_of(acme)["ana@acme.test"].user
+
+    second = operator.post(TEAM, data={"email": "me@portal.test", "role": "tenant_admin"})
+    again = operator.post(f"{TEAM}/{first.id}/link", data={"by": "hand"})
+    operator.post(f"{TEAM}/{first.id}/disable")
+    instead = operator.post(TEAM, data={"email": "ann@acme.test", "role": "tenant_admin"})
+
+    assert (second.status_code, "invited already" in second.text) == (409, True)
+    # The same one once more; or another one, once the address that was mistyped is of no use.
+    assert (again.status_code, instead.status_code) == (201, 201)
+    assert members_of(acme).keys() == {"ana@acme.test", "ann@acme.test"}
+
+
+def test_administrators_who_are_shut_out_still_keep_operators_from_letting_anybody_in(
+    operator: FlaskClient, acme: TenantScope
+) -> None:
+    make_user("boss@acme.test")
+    with acting_for(acme), atomic():
+        db.session.execute(acme.update(User).values(disabled_at=now()))
+
+    assert invite(operator).status_code == 409
+    assert members_of(acme).keys() == {"boss@acme.test"}
+
+
 def test_agent_finds_no_team(agent: User, browser: OpenBrowser) -> None:
     client = browser(agent)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Conflict
-from portal.models import AccountLink, AuditEvent, LinkKind, RecoveryCode, User, UserSession
+from portal.models import AccountLink, AuditEvent, LinkKind, RecoveryCode, Tenant, User, UserSession
 from portal.permissions import Role
 from portal.queries.people import PAGE as MOST
 from portal.services import accounts, people
@@ -33,6 +33,12 @@ def ana(acme: TenantScope) -> User:
 def otto(operator: FlaskClient) -> User:
     """The second operator."""
     return make_user("otto@portal.test", role=Role.SUPER_ADMIN, tenant=None)
+
+
+@pytest.fixture
+def boss(acme: TenantScope) -> User:
+    """Another administrator of the company, who decides when an operator may not."""
+    return make_user("boss@acme.test")
 
 
 def page_of(user: User, act: str = "") -> str:
@@ -134,13 +140,13 @@ def test_agents_units_stand_on_their_page(operator: FlaskClient, acme: TenantSco
 
 
 def test_whoever_is_shut_out_is_nowhere_signed_in_and_comes_back_with_their_password(
-    operator: FlaskClient, ana: User, browser: OpenBrowser
+    operator: FlaskClient, ana: User, boss: User, browser: OpenBrowser
 ) -> None:
     hers = browser(ana)
     question = operator.get(page_of(ana, "disable")).text
     answer = operator.post(page_of(ana, "disable"), follow_redirects=True)
     shut_out = (hers.get("/t/acme/").status_code, accounts.sign_in(ana.email, PASSWORD))
-    operator.post(page_of(ana, "enable"))
+    browser(boss).post(f"/t/acme/members/{ana.id}/enable")
 
     assert "Shut this person out?" in question
     assert "The person is shut out" in answer.text
@@ -150,7 +156,7 @@ def test_whoever_is_shut_out_is_nowhere_signed_in_and_comes_back_with_their_pass
 
 
 def test_what_is_done_to_a_companys_person_stands_in_both_logs(
-    operator: FlaskClient, acme: TenantScope, ana: User
+    operator: FlaskClient, acme: TenantScope, ana: User, boss: User
 ) -> None:
     operator.post(page_of(ana, "disable"))
 
@@ -266,7 +272,7 @@ def test_one_of_two_operators_may_be_shut_out(operator: FlaskClient, otto: User)
     assert {event.tenant_id for event in log_of(otto, "member.disabled")} == {None}
 
 
-def test_links_of_whoever_is_shut_out_work_no_more(operator: FlaskClient, ana: User) -> None:
+def test_links_of_whoever_is_shut_out_work_no_more(operator: FlaskClient, ana: User, boss: User) -> None:
     operator.post(page_of(ana, "link"), data={"by": "hand"})
     operator.post(page_of(ana, "disable"))
 
@@ -274,6 +280,66 @@ def test_links_of_whoever_is_shut_out_work_no_more(operator: FlaskClient, ana: U
         (link,) = db.session.scalars(select(AccountLink).where(AccountLink.user_id == ana.id)).all()
     assert (link.kind, link.revoked_at is not None) == (LinkKind.PASSWORD_RESET, True)
     assert operator.post(page_of(ana, "link"), data={"by": "hand"}).status_code == 409
+
+
+def test_last_administrator_of_a_company_is_not_shut_out(operator: FlaskClient, ana: User) -> None:
+    # Neither can let anybody in: one has no password yet, the other is shut out.
+    set_columns(make_user("invited@acme.test"), password_hash=None)
+    set_columns(make_user("gone@acme.test"), disabled_at=now())
+
+    answer = operator.post(page_of(ana, "disable"))
+
+    assert (answer.status_code, "last administrator" in answer.text) == (409, True)
+    assert read(ana).disabled_at is None
+
+
+def test_companys_administrators_decide_who_comes_back(operator: FlaskClient, ana: User, boss: User) -> None:
+    operator.post(page_of(ana, "disable"))
+
+    shown, answer = operator.get(page_of(ana)).text, operator.post(page_of(ana, "enable"))
+
+    assert (answer.status_code, "Only an administrator of their company" in answer.text) == (409, True)
+    assert "Only an administrator of their company" in shown
+    assert "/enable" not in shown
+    assert read(ana).disabled_at is not None
+
+
+def test_operator_lets_in_again_where_no_administrator_can(operator: FlaskClient, ana: User) -> None:
+    set_columns(ana, disabled_at=now())
+
+    shown, answer = operator.get(page_of(ana)).text, operator.post(page_of(ana, "enable"))
+
+    assert "/enable" in shown
+    assert answer.status_code == 303
+    assert read(ana).disabled_at is None
+
+
+@pytest.mark.parametrize("column", ["erased_at", "erase_at"])
+def test_nobody_comes_back_into_an_erased_company(
+    operator: FlaskClient, acme: TenantScope, ana: User, column: str
+) -> None:
+    set_columns(ana, disabled_at=now(), password_hash=None)
+    with across_tenants("a test lets time pass"), atomic():
+        gone = {"suspended_at": now(), "closed_at": now(), column: now() - timedelta(seconds=1)}
+        db.session.execute(update(Tenant).where(Tenant.id == acme.tenant_id).values(gone))
+    pages = (page_of(ana, "enable"), page_of(ana, "link"))
+    pages += (f"/t/acme/members/{ana.id}/enable", f"/t/acme/members/{ana.id}/link", "/t/acme/members")
+
+    answers = [operator.post(page, data={"email": "new@acme.test", "role": "tenant_admin"}) for page in pages]
+
+    assert [(answer.status_code, "was erased" in answer.text) for answer in answers] == [(409, True)] * 5
+    assert read(ana).disabled_at is not None
+
+
+def test_links_that_an_operator_made_end_with_the_operator(operator: FlaskClient, otto: User, ana: User) -> None:
+    people.make_link(ana.id, by_mail=False, by=Actor(otto.id))
+    people.make_link(make_user("bea@acme.test").id, by_mail=False, by=Actor(me().id))
+
+    operator.post(page_of(otto, "disable"))
+
+    with across_tenants("a test looks"):
+        links = db.session.scalars(select(AccountLink).execution_options(populate_existing=True)).all()
+    assert {link.created_by_id: link.revoked_at is not None for link in links} == {otto.id: True, me().id: False}
 
 
 def test_whoever_did_not_give_the_password_lately_is_asked_for_it_first(operator: FlaskClient, ana: User) -> None:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import EvolutionServer, Unit
+from portal.models import EvolutionServer, Unit, UserSession
 from portal.outbox.servers import default_server_id, sync_default
 from portal.services import connections, servers
 from portal.tenancy import TenantScope, across_tenants
@@ -151,6 +152,30 @@ def test_server_is_changed_without_its_key(operator: FlaskClient, second: Evolut
     assert SERVER_KEY not in form
     assert answer.status_code == 303
     assert (kept.name, kept.capacity, kept.accepts_units) == ("new name", 5, False)
+
+
+def test_another_address_asks_for_the_key_beside_its_field(operator: FlaskClient, second: EvolutionServer) -> None:
+    answer = operator.post(f"{page_of(second)}/edit", data={**TYPED, "api_key": ""})
+
+    assert answer.status_code == 422
+    assert 'id="api_key-error"' in answer.text
+    assert servers.get_server(second.id).server.url == second.url
+
+
+def test_whoever_did_not_give_the_password_lately_is_asked_for_it_first(
+    operator: FlaskClient, second: EvolutionServer, connected_unit: Unit
+) -> None:
+    with across_tenants("a test lets time pass"), atomic():
+        db.session.execute(update(UserSession).values(confirmed_at=now() - timedelta(minutes=20)))
+    move = f"{LIST}/{default_server_id()}/units/{connected_unit.id}/move"
+    pages = (f"{page_of(second)}/edit", f"{page_of(second)}/remove", move)
+
+    asked = [operator.get(page) for page in (f"{LIST}/new", *pages)]
+    asked += [operator.post(page, data={**TYPED, "target": second.id}) for page in (LIST, *pages)]
+
+    assert {answer.location.partition("?")[0] for answer in asked} == {"/confirm"}
+    assert [row.server.name for row in servers.list_servers()] == ["default", "second"]
+    assert operator.get(LIST).status_code == 200
 
 
 def test_wrong_change_is_explained(operator: FlaskClient, second: EvolutionServer) -> None:

@@ -254,9 +254,9 @@ def test_story_of_a_waiting_message_says_that_the_company_is_suspended(
     operator: FlaskClient, acme: TenantScope, message: Message
 ) -> None:
     assert message.status == MessageStatus.QUEUED
+    tenants.suspend(acme.tenant_id, by=NOBODY)
     with acting_for(acme), atomic():
         acme.add(AccessGrant(reason="Why does it wait?", expires_at=now() + timedelta(hours=1)))
-    tenants.suspend(acme.tenant_id, by=NOBODY)
 
     assert "The company is suspended since" in operator.get(f"/t/acme/messages/{message.id}").text
 

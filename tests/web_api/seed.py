@@ -15,6 +15,7 @@ from portal.models import Connection, Lane, Message, MessageSource, Relay
 from portal.permissions import Role
 from portal.services import accounts, conversations, units
 from portal.tenancy import TenantScope, across_tenants
+from tests.factories import make_tenant
 
 PASSWORD = "correct horse battery"
 PHONE = "+55 11 98888-0001"
@@ -33,8 +34,7 @@ class Company:
 
 
 def make_company(slug: str) -> Company:
-    tenant = accounts.create_tenant(name=slug.title(), slug=slug)
-    scope = TenantScope(tenant.id)
+    scope = make_tenant(slug)
     unit_id = make_unit(scope, "centro")
     return Company(
         scope=scope,

@@ -40,6 +40,15 @@ def test_file_is_queued_and_shown_without_its_content(client: FlaskClient, acme:
     assert listed == [shown]
 
 
+def test_repeated_photo_is_the_first_one(client: FlaskClient, acme: Company) -> None:
+    photo = media(files.photo_with_place(), "foto.jpg")
+
+    first, again = (send(client, acme, media=photo, clientMessageId="order-1").json for _ in range(2))
+
+    assert (first["deduplicated"], again["deduplicated"]) == (False, True)
+    assert again["messageId"] == first["messageId"]
+
+
 def test_file_needs_no_text(client: FlaskClient, acme: Company) -> None:
     answer = send(client, acme, media=media(files.PDF, "boleto.pdf")).json
 
@@ -76,6 +85,7 @@ def test_text_shows_no_file(client: FlaskClient, acme: Company) -> None:
         ({"media": media(b"")}, "media"),
         ({"media": media(files.EXE)}, "media"),
         ({"media": media(files.SVG)}, "media"),
+        ({"media": media(files.JPEG[:-200])}, "media"),
     ],
     ids=lambda value: str(value)[:50],
 )

@@ -59,7 +59,7 @@ HEADERS_OF_EVERY_ANSWER = {name: name for name in ON_EVERY_ANSWER}
 REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("The body is no JSON object.", ()),
     401: ("No token, one that is over, or a wrong password.", ("WWW-Authenticate",)),
-    403: ("The person's role, or the token's scope, does not allow the call.", ()),
+    403: ("The role or the token's scope does not allow it, or the company is `suspended`: see `code`.", ()),
     404: ("Nothing is there, or it belongs to another company or to a unit that is not yours.", ()),
     409: ("The state does not allow it; `code` says which.", ()),
     413: ("The body is too large.", ()),

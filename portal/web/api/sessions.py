@@ -40,7 +40,7 @@ def attempt_key() -> str:
     return f"{address_group()} {fingerprint(_claimed_email())}"
 
 
-@bp.call("POST", "/login", access=public, operation="signIn", body=LoginBody, answer=TokensAnswer, refuses=(401,))
+@bp.call("POST", "/login", access=public, operation="signIn", body=LoginBody, answer=TokensAnswer, refuses=(401, 409))
 @wrong_passwords
 @limiter.limit(REFUSED_PER_ACCOUNT, key_func=attempt_key, deduct_when=is_wrong)
 def login(body: dict[str, str]) -> dict[str, Any]:
@@ -48,6 +48,7 @@ def login(body: dict[str, str]) -> dict[str, Any]:
 
     The access token goes into `Authorization: Bearer` of every other call, and lasts `expiresIn` seconds.
     Somebody with a second factor also sends a `code`; without one the answer is 401 `second_factor_required`.
+    409 `sign_in_over`: the password or the access changed meanwhile. Sign in again.
     """
     count_account(body["email"])
     account = accounts.sign_in(body["email"], body["password"])
