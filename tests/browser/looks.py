@@ -33,8 +33,11 @@ SIDEWAYS = """() => [document.scrollingElement, ...document.querySelectorAll("bo
   .filter((box) => box.scrollWidth > box.clientWidth)
   .map((box) => `${box.scrollWidth - box.clientWidth} px too wide: ${box.tagName} ${box.className}`)
 """
-SETTLE = """() => Promise.allSettled(
-  document.getAnimations().filter((moving) => moving instanceof CSSTransition).map((moving) => moving.finished))
+# One of a part that is not drawn may never end.
+SETTLE = """() => Promise.race([
+  Promise.allSettled(
+    document.getAnimations().filter((moving) => moving instanceof CSSTransition).map((moving) => moving.finished)),
+  new Promise((go) => setTimeout(go, 1000))])
 """
 OpenPage = Callable[..., Page]
 

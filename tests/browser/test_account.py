@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import AN_OPERATOR, LANGUAGES, OpenPage, Sight, barriers, overflowing
+from tests.browser.looks import AN_OPERATOR, OpenPage, Sight, barriers, overflowing
 from tests.browser.people import PHONE
 from tests.running.stack import AGENT, Stack
 from tests.ways_in import code_at
@@ -24,11 +24,8 @@ SIGHTS = [
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_of_the_account_fits_its_window_and_keeps_nobody_out(
-    problems_of: FindProblems, language: str
-) -> None:
-    assert problems_of(SIGHTS, language) == {}
+def test_every_page_of_the_account_fits_its_window_and_keeps_nobody_out(problems_of: FindProblems) -> None:
+    assert problems_of(SIGHTS) == {}
 
 
 @pytest.mark.timeout(120)

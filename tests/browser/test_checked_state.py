@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import LANGUAGES, Sight
+from tests.browser.looks import Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, stays_on_page
 from tests.running.stack import ADMIN, Stack
 
@@ -114,8 +114,5 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     ]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_checked_state_fits_every_screen_and_keeps_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, language: str
-) -> None:
-    assert problems_of(sights, language) == {}
+def test_checked_state_fits_every_screen_and_keeps_nobody_out(sights: list[Sight], problems_of: FindProblems) -> None:
+    assert problems_of(sights) == {}

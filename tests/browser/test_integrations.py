@@ -8,7 +8,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import LANGUAGES, Sight, overflowing
+from tests.browser.looks import Sight, overflowing
 from tests.browser.people import DESKTOP, HOME, PHONE, Visitors, link_unit, make_unit
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
@@ -154,8 +154,5 @@ def sights(visitors: Visitors, running: Stack) -> Iterator[list[Sight]]:
     change("DELETE FROM webhook_endpoints WHERE id = ANY(%s::uuid[])", list(ids.values()))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_of_integrations_fits_and_keeps_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, language: str
-) -> None:
-    assert problems_of(sights, language) == {}
+def test_every_page_of_integrations_fits_and_keeps_nobody_out(sights: list[Sight], problems_of: FindProblems) -> None:
+    assert problems_of(sights) == {}

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import AN_OPERATOR, LANGUAGES, Sight
+from tests.browser.looks import AN_OPERATOR, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
@@ -98,11 +98,8 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     ]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_pages_of_events_fit_every_screen_and_keep_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, language: str
-) -> None:
-    assert problems_of(sights, language) == {}
+def test_pages_of_events_fit_every_screen_and_keep_nobody_out(sights: list[Sight], problems_of: FindProblems) -> None:
+    assert problems_of(sights) == {}
 
 
 def test_unknown_instance_is_forgotten(operator: Page, stack: Stack) -> None:

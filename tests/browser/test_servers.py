@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from local import programs
 from local.processes import free_port
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import AN_OPERATOR, LANGUAGES, Sight
+from tests.browser.looks import AN_OPERATOR, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, qr_code
 from tests.running.clients import SimulatorApi
 from tests.running.program import Program
@@ -128,8 +128,5 @@ def sights(visitors: Visitors, running: Stack, second_id: str) -> list[Sight]:
     ]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_of_the_servers_fits_and_keeps_nobody_out(
-    sights: list[Sight], problems_of: FindProblems, language: str
-) -> None:
-    assert problems_of(sights, language) == {}
+def test_every_page_of_the_servers_fits_and_keeps_nobody_out(sights: list[Sight], problems_of: FindProblems) -> None:
+    assert problems_of(sights) == {}

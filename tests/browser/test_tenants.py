@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
-from tests.browser.looks import AN_OPERATOR, LANGUAGES, Sight
+from tests.browser.looks import AN_OPERATOR, Sight
 from tests.browser.people import HOME
 from tests.running.stack import Stack
 
@@ -35,11 +35,8 @@ def test_operator_suspends_a_company_and_lets_it_go_on(operator: Page) -> None:
     expect(operator.locator(".pill").first).to_have_text("Running")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_pages_of_a_company_fit_and_keep_nobody_out(
-    operator: Page, stack: Stack, problems_of: FindProblems, language: str
-) -> None:
-    path = add(operator, "Mercado", f"mercado-{language.lower()}")
+def test_pages_of_a_company_fit_and_keep_nobody_out(operator: Page, stack: Stack, problems_of: FindProblems) -> None:
+    path = add(operator, "Mercado", "mercado")
     acme = stack.rows.fetch("SELECT id FROM tenants ORDER BY created_at LIMIT 1")[0]["id"]
     sights = [
         Sight("a company", f"/operator/tenants/{acme}", AN_OPERATOR),
@@ -48,4 +45,4 @@ def test_pages_of_a_company_fit_and_keep_nobody_out(
         Sight("export", f"{HOME}/export"),
     ]
 
-    assert problems_of(sights, language) == {}
+    assert problems_of(sights) == {}
