@@ -38,6 +38,7 @@ OUTSIDE_THE_APP = ("local", "browser", "chaos")
 
 
 quick_hash = partial(generate_password_hash, method="pbkdf2:sha256:1")
+NOBODYS_HASH = quick_hash("nobody")
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +83,8 @@ def _quick_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
         if not request.node.get_closest_marker("slow_hashes"):
             patch.setattr(accounts, "generate_password_hash", quick_hash)
             patch.setattr(passwords, "generate_password_hash", quick_hash)
+            # What the password of an unknown account is compared with.
+            patch.setattr(accounts, "_NOBODYS_HASH", NOBODYS_HASH)
         yield
 
 
