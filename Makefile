@@ -14,9 +14,11 @@ help: ## Show what can be made
 run: .venv/run.stamp ## Run the whole portal here, with a simulated Evolution API and phone
 	@$(BIN)/python -m local.run
 
-# Redis has 16 databases, and each process empties its own.
+# Half as many again as there are processors: many tests wait for other programs. Redis has 16 databases, and each
+# process empties its own.
 test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is found
-	@$(BIN)/python -m pytest -n auto --maxprocesses 12 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)') \
+		--maxprocesses 12 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .venv/dev.stamp ## Kill parts of a running portal, many times over, with Redis away for a whole minute
 	@PORTAL_CHAOS_REDIS_S=60 PORTAL_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
