@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import fields
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,9 +19,11 @@ from portal.permissions import Role
 from portal.queries import audit as queries
 from portal.queries.audit import PAGE
 from portal.services import api_tokens, audit, campaign_states, units
+from portal.services.audience import Audience
 from portal.services.audit import Actor
 from portal.services.undelivered import Decision, decide
 from portal.tenancy import TenantScope, TokenUse, across_tenants, acting_for
+from portal.web import audit_changes
 from tests.factories import make_conversation, make_message, make_unit, make_user
 from tests.web.campaigns import run_campaign
 from tests.web.conftest import OpenBrowser
@@ -210,6 +213,12 @@ def test_entries_come_page_by_page(admin: FlaskClient, by_ana: TenantScope) -> N
     assert len(words_in(page)) == PAGE
     assert len(words_in(earlier)) == 1
     assert "about=campaigns" in link[1]
+
+
+def test_everything_that_says_whom_a_campaign_is_for_has_words() -> None:
+    asked_for = {field.name for field in fields(Audience)}
+
+    assert asked_for <= set(audit_changes.FIELDS)
 
 
 def test_empty_log_says_what_will_stand_there(admin: FlaskClient) -> None:
