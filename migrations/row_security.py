@@ -19,6 +19,12 @@ def protect(table: str) -> None:
         op.execute(f"CREATE POLICY system ON {table} USING ({IS_SYSTEM})")
 
 
+def grant_to_system(table: str) -> None:
+    """Let the system use a table that is of no tenant; no tenant's transaction may."""
+    if has_roles():
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO portal_system")
+
+
 def has_roles() -> bool:
     """Whether 0002 found or made the portal's roles for this database user."""
     members = sa.text(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import __version__, cli, cli_keys, error_reports, logs, web
+from portal import __version__, cli, error_reports, logs, web
 from portal.config import Config
 from portal.db import db
 from portal.extensions import babel, bootstrap, csrf, htmx, init_parts, limiter, login, migrate
@@ -38,7 +38,6 @@ def create_app(config: Config) -> Flask:
     babel.init_app(app, locale_selector=web.choose_locale, timezone_selector=web.choose_time_zone)
     web.register(app)
     cli.register(app)
-    cli_keys.register(app)
     app.wsgi_app = behind_proxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign, assignment]
     return app
 

@@ -1,10 +1,13 @@
 """The settings of one process, read once from the environment."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sentry_sdk.utils import BadDsn, Dsn
+
+from portal import __version__
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
@@ -15,6 +18,24 @@ KNOWN_API_KEYS = frozenset({"BQYHJGJHJ"})
 REQUIRED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "BASE_URL", "EVOLUTION_API_URL", "EVOLUTION_API_KEY")
 DRIVER = "postgresql+psycopg://"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SHORTEST_METRICS_TOKEN = 16
+CHECKPOINT_MINUTES = "10,20,30,60"
+# What Heroku and Railway call the commit that they run.
+VERSIONS = ("RELEASE_VERSION", "HEROKU_SLUG_COMMIT", "RAILWAY_GIT_COMMIT_SHA")
+LONGEST_VERSION = 80
+
+
+OPTIONAL = ("SMTP_URL", "MAIL_FROM", "SENTRY_DSN", "METRICS_TOKEN", "ALERT_WEBHOOK_URL", "ALERT_MAIL_TO")
+
+
+def _minutes(listed: str) -> tuple[float, ...]:
+    """Growing numbers above 0; nothing where they are not."""
+    try:
+        minutes = tuple(float(number) for number in listed.split(","))
+    except ValueError:
+        return ()
+    grows = all(before < after < math.inf for before, after in zip((0.0, *minutes), minutes, strict=False))
+    return minutes if grows else ()
 
 
 class ConfigError(Exception):
@@ -44,6 +65,15 @@ class Config:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     sentry_dsn: str = field(default="", repr=False)
+    # With which Prometheus reads `/metrics`; without it there is no such page.
+    metrics_token: str = field(default="", repr=False)
+    # Where alerts go, as JSON and as mail. Whoever knows the address of the webhook can post there, so it is a secret.
+    alert_webhook_url: str = field(default="", repr=False)
+    alert_mail_to: str = ""
+    # When a release is looked at after it was registered, in minutes.
+    golive_checkpoint_minutes: tuple[float, ...] = _minutes(CHECKPOINT_MINUTES)
+    # What the running code calls itself.
+    release_version: str = __version__
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> "Config":
@@ -56,9 +86,15 @@ class Config:
         problems += _unreadable(
             portal_env, log_level, proxies, database=values["DATABASE_URL"], key=values["EVOLUTION_API_KEY"]
         )
-        optional = {name: env.get(name, "").strip() for name in ("SMTP_URL", "MAIL_FROM", "SENTRY_DSN")}
+        optional = {name: env.get(name, "").strip() for name in OPTIONAL}
         problems += _unusable_mail(optional["SMTP_URL"], optional["MAIL_FROM"])
         problems += _unusable_dsn(optional["SENTRY_DSN"])
+        problems += _unusable_alerts(optional)
+        minutes = env.get("GOLIVE_CHECKPOINT_MINUTES", "").strip() or CHECKPOINT_MINUTES
+        if not _minutes(minutes):
+            problems.append(
+                "GOLIVE_CHECKPOINT_MINUTES must be growing numbers above 0, with commas between: 10,20,30,60"
+            )
         keys = {name: _keys(env.get(name, "")) for name in ("ENCRYPTION_KEYS", "SECRET_KEY_FALLBACKS")}
         if portal_env == PRODUCTION:
             problems += _weak(values, keys)
@@ -79,6 +115,11 @@ class Config:
             smtp_url=optional["SMTP_URL"],
             mail_from=optional["MAIL_FROM"],
             sentry_dsn=optional["SENTRY_DSN"],
+            metrics_token=optional["METRICS_TOKEN"],
+            alert_webhook_url=optional["ALERT_WEBHOOK_URL"],
+            alert_mail_to=optional["ALERT_MAIL_TO"],
+            golive_checkpoint_minutes=_minutes(minutes),
+            release_version=_version(env),
         )
 
     @property
@@ -128,6 +169,33 @@ def _unusable_dsn(sentry_dsn: str) -> list[str]:
     except BadDsn:
         return ["SENTRY_DSN must be the address that Sentry shows for the project"]
     return []
+
+
+def _unusable_alerts(optional: Mapping[str, str]) -> list[str]:
+    problems = []
+    if 0 < len(optional["METRICS_TOKEN"]) < SHORTEST_METRICS_TOKEN:
+        problems.append(f"METRICS_TOKEN is shorter than {SHORTEST_METRICS_TOKEN} characters")
+    if optional["ALERT_WEBHOOK_URL"] and not _is_http(optional["ALERT_WEBHOOK_URL"]):
+        problems.append("ALERT_WEBHOOK_URL must begin with https:// or http:// and name a host")
+    if optional["ALERT_MAIL_TO"] and "@" not in optional["ALERT_MAIL_TO"]:
+        problems.append("ALERT_MAIL_TO must be an e-mail address")
+    if optional["ALERT_MAIL_TO"] and not optional["SMTP_URL"]:
+        problems.append("ALERT_MAIL_TO needs SMTP_URL, or nothing can be sent there")
+    return problems
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _version(env: Mapping[str, str]) -> str:
+    """What the operator or the platform calls the running code, else the portal's own version."""
+    named = (env.get(name, "").strip() for name in VERSIONS)
+    return next((name for name in named if name), __version__)[:LONGEST_VERSION]
 
 
 def _weak(values: Mapping[str, str], keys: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -14,6 +14,7 @@ from portal.models import (
     AccessGrant,
     AccountLink,
     ChangeKind,
+    ConnectionLoss,
     ConsentEvent,
     ConsentKind,
     ConsentSource,
@@ -163,6 +164,7 @@ def _make_leftovers(scope: TenantScope, unit: Unit) -> None:
         joined_to = db.session.scalars(scope.select(Conversation, Conversation.id)).first()
         scope.add(ConversationAlias(unit_id=unit.id, conversation_id=joined_to))
         scope.add(Repair(unit_id=unit.id, kind=RepairKind.STATE, before="connecting", after="connected"))
+        scope.add(ConnectionLoss(unit_id=unit.id, reason="logged_out"))
 
 
 def _make_integrations(scope: TenantScope, unit: Unit, message: Message) -> None:

@@ -16,6 +16,7 @@ from portal.models import (
     ColdReason,
     Connection,
     ConnectionAction,
+    ConnectionLoss,
     ConnectionStatus,
     ScanLink,
     StatusReason,
@@ -223,6 +224,7 @@ def _count_loss(connection: Connection, status: ConnectionStatus, reason: Status
     if connection.losses_since is None or connection.losses_since < now() - LOSSES_COUNT_FOR:
         connection.losses, connection.losses_since = 0, now()
     connection.losses += 1
+    db.session.add(ConnectionLoss(tenant_id=connection.tenant_id, unit_id=connection.unit_id, reason=reason))
 
 
 def _checked_pairing_number(number: str) -> str | None:

@@ -21,6 +21,7 @@ ABOUT = {
     "units": _("the units, with their hours and limits"),
     "unit_whatsapp_connections": _("each unit's connection to WhatsApp"),
     "lanes": _("how far each unit's sending is"),
+    "connection_losses": _("when a connection to WhatsApp was lost, and why"),
     "repairs": _("what was put right at a connection, and what was missed meanwhile"),
     "scan_links": _("links with which somebody could scan a code"),
     "users": _("the people who sign in"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 PORTAL = Path(__file__).parents[2] / "portal"
 # Where changes are made; pages and the API only call these.
-CHANGING = ("services", "queries", "background", "outbox", "cli", "cli_keys", "jobs")
+CHANGING = ("services", "queries", "background", "outbox", "cli", "jobs")
 ACTION = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
 RECORDERS = ("record", "record_for_operator", "record_own")
 # What looks like an action, and is a name of something else.

@@ -1,7 +1,6 @@
 """Operators' commands for keys and secrets: `flask --app wsgi keys …`, `flask --app wsgi secrets …`."""
 
 import click
-from flask import Flask
 from flask.cli import AppGroup
 
 from portal.errors import DomainError
@@ -11,11 +10,6 @@ from portal.services.key_rotation import Needs
 
 keys_group = AppGroup("keys", help="The keys that encrypt secrets at rest.")
 secrets_group = AppGroup("secrets", help="Secrets that the portal and Evolution share.")
-
-
-def register(app: Flask) -> None:
-    for group in (keys_group, secrets_group):
-        app.cli.add_command(group)
 
 
 @keys_group.command("rotate")

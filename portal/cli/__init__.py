@@ -1,0 +1,27 @@
+"""Operators' commands: `flask --app wsgi …`."""
+
+from flask import Flask
+
+from portal.cli.events import events_group
+from portal.cli.golive import golive_group
+from portal.cli.keys import keys_group, secrets_group
+from portal.cli.messages import messages_group
+from portal.cli.tenants import tenants_group
+from portal.cli.units import units_group
+from portal.cli.users import users_group
+
+GROUPS = (
+    tenants_group,
+    units_group,
+    users_group,
+    messages_group,
+    events_group,
+    keys_group,
+    secrets_group,
+    golive_group,
+)
+
+
+def register(app: Flask) -> None:
+    for group in GROUPS:
+        app.cli.add_command(group)
