@@ -5,7 +5,7 @@ from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, current_app, send_from_directory, url_for
+from flask import Blueprint, Flask, Response, current_app, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue, RouteCallable
 
 from portal.web.access import public
@@ -13,6 +13,37 @@ from portal.web.access import public
 HTMX_FOLDER = str(resources.files("js_lib_htmx") / "static" / "htmx")
 HTMX_FILE = "htmx.min.js"
 LENGTH_OF_HASH = 12
+# Of the one style sheet of all pages, in this order: the first names the layers.
+SHEETS = (
+    "_layers",
+    "tokens",
+    "base",
+    "layout",
+    "button",
+    "form",
+    "status",
+    "units",
+    "connect",
+    "inbox",
+    "thread",
+    "media",
+    "undelivered",
+    "servers",
+    "checks",
+    "contacts",
+    "imports",
+    "consent",
+    "templates",
+    "campaign_run",
+    "paces",
+    "campaigns",
+    "api_tokens",
+    "members",
+    "account",
+    "webhooks",
+    "audit",
+    "utilities",
+)
 
 bp = Blueprint("assets", __name__, url_prefix="/assets")
 
@@ -21,6 +52,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(bp)
     app.add_template_global(asset)
     app.add_template_global(htmx_asset)
+    app.add_template_global(styles_asset)
     for endpoint in ("static", "bootstrap.static"):
         app.view_functions[endpoint] = _open_to_all(app, app.view_functions[endpoint])
 
@@ -31,6 +63,15 @@ def htmx() -> Response:
     return send_from_directory(HTMX_FOLDER, HTMX_FILE)
 
 
+@bp.get("/portal.css")
+@public
+def styles() -> ResponseReturnValue:
+    response = Response(_styles()[0], mimetype="text/css")
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
 def asset(filename: str) -> str:
     """The address of a file under `static/`; browsers may keep what it answers for good."""
     return url_for("static", filename=filename, v=_content_hash(Path(current_app.static_folder or "") / filename))
@@ -38,6 +79,23 @@ def asset(filename: str) -> str:
 
 def htmx_asset() -> str:
     return url_for("assets.htmx", v=_content_hash(Path(HTMX_FOLDER) / HTMX_FILE))
+
+
+def styles_asset() -> str:
+    return url_for("assets.styles", v=_styles()[1])
+
+
+def _styles() -> tuple[bytes, str]:
+    """All sheets as one, and the hash of that."""
+    folder = Path(current_app.static_folder or "") / "css"
+    paths = tuple(folder / f"{name}.css" for name in SHEETS)
+    return _joined(paths, tuple(path.stat().st_mtime_ns for path in paths))
+
+
+@cache
+def _joined(paths: tuple[Path, ...], changed_at: tuple[int, ...]) -> tuple[bytes, str]:
+    content = b"\n".join(path.read_bytes() for path in paths)
+    return content, sha256(content).hexdigest()[:LENGTH_OF_HASH]
 
 
 def _open_to_all(app: Flask, serve: RouteCallable) -> RouteCallable:

@@ -66,7 +66,7 @@ ANY_HOST = ("api_health.alive", "api_health.ready", "webhooks.take")
 # by these.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-FILES = ("static", "bootstrap.static", "assets.htmx")
+FILES = ("static", "bootstrap.static", "assets.htmx", "assets.styles")
 # The address carries a hash of the content.
 FOR_GOOD = "public, max-age=31536000, immutable"
 

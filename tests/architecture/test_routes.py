@@ -11,6 +11,7 @@ PUBLIC = {
     "static",
     "bootstrap.static",
     "assets.htmx",
+    "assets.styles",
     "auth.home",
     "auth.login_page",
     "auth.sign_in",
