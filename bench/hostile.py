@@ -26,8 +26,8 @@ from tests.running.waiting import until
 
 SEED = 20_261_129
 POSTERS = 8
-# When memory is looked at: the first time everything has been used once.
-LOOKS = (0.15, 0.4, 0.7, 1.0)
+# When memory is looked at, in tenths of the way: the first time everything has been used once.
+LOOKS = range(1, 11)
 SETTLE_S = 180
 # What the relay says of a body that lacks what its event always carries, and the door of whom it does not know.
 UNDERSTOOD = {None, "NotUnderstood", "unknown instance"}
@@ -41,9 +41,6 @@ class Memory:
 
     web: float
     worker: float
-
-    def __str__(self) -> str:
-        return f"web {self.web:.0f} MB, worker {self.worker:.0f} MB"
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,8 @@ class Attack:
             f"{len(self.texts)} good ones in between: {len(self.refused)} refused,"
             f" {len(self.not_applied_once)} not applied exactly once",
             f"errors that nobody foresaw: {self.unforeseen or 'none'}",
-            f"memory on the way: {'; '.join(map(str, self.memory))}",
+            f"memory of web on the way: {', '.join(f'{each.web:.0f}' for each in self.memory)} MB",
+            f"memory of the worker: {', '.join(f'{each.worker:.0f}' for each in self.memory)} MB",
         ]
 
 
@@ -136,8 +134,8 @@ def attack(stack: Stack, unit: str, instance: str, *, bodies: int, good: int) ->
     texts = [f"good webhook {number} of {unit} among hostile ones" for number in range(good)]
     posts = list(_mixed(list(hostile(bodies, instance, chance)), texts, instance, chance))
     answers, memory = list[tuple[str, int]](), list[Memory]()
-    for share in LOOKS:
-        answers += _post_all(door, posts[len(answers) : int(len(posts) * share)])
+    for tenths in LOOKS:
+        answers += _post_all(door, posts[len(answers) : len(posts) * tenths // 10])
         memory.append(_memory(stack))
     until(lambda: len(set(stack.rows.received(texts))) == good or _is_quiet(stack), "end", within_s=SETTLE_S)
     return Attack(

@@ -159,6 +159,11 @@ def _large_of_a_stranger(instance: str, chance: random.Random) -> Post:
     return Post("15 MB with a wrong secret", body, secret="x")
 
 
+def _lists_of_a_stranger(instance: str, chance: random.Random) -> Post:
+    body = _with(payload(instance, chance), b"[" + b"[]," * (5 * MIB - 1) + b"[]]")
+    return Post("15 MB of empty lists with a wrong secret", body, secret="x")
+
+
 def _bytes(told: Any) -> bytes:
     return json.dumps(told).encode()
 
@@ -174,4 +179,4 @@ LIGHT: tuple[Make, ...] = (
     *(_invalid_utf8, _twice, _cut, _noise, _wrong_kind, _packed, _wrong_secret, _wrong_signature, _unknown_instance),
     _chunked,
 )
-HEAVY: tuple[Make, ...] = (_too_large, _large_without_length, _large_of_a_stranger)
+HEAVY: tuple[Make, ...] = (_too_large, _large_without_length, _large_of_a_stranger, _lists_of_a_stranger)

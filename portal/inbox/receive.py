@@ -10,23 +10,24 @@ from uuid import UUID
 
 import jwt
 import structlog
-from sqlalchemy import CompoundSelect, delete, func, select
+from sqlalchemy import CompoundSelect, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import queue
-from portal.db import atomic, db, on_commit
+from portal import counters, evolution_versions, queue
+from portal.db import atomic, db, end_read, on_commit
 from portal.extensions import parts
 from portal.models import Connection, CountedOutcome, EventState, EvolutionServer, WebhookEvent
-from portal.secrets import matches, webhook_jwt_purpose
+from portal.secrets import fingerprint, matches, webhook_jwt_purpose
 from portal.services import events, webhook_counts
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 16 * 1024 * 1024
+# A body is parsed before anybody knows whose it is, and JSON of empty lists takes 30 times its size.
+LARGEST_BODY_OF_A_STRANGER = 256 * 1024
 # Evolution makes the token once per event and lets it expire after 10 minutes, but retries for up to 24.
 JWT_LEEWAY = timedelta(minutes=30)
-JWT_SINCE = (2, 3)
 # Anybody can post under a made-up name: what is kept of that is bounded in rows and bytes.
 MOST_UNKNOWN_EVENTS = 1_000
 LONGEST_UNKNOWN_BODY = 4_096
@@ -57,6 +58,17 @@ class _Sender:
     server_version: str | None
 
 
+def largest_body(secret: str) -> int:
+    """How large a delivery may be that bears this secret; whose it is, only the body says."""
+    hashes = (Connection.webhook_secret_hash, Connection.previous_webhook_secret_hash)
+    is_known = select(Connection.id).where(or_(*(column == fingerprint(secret) for column in hashes))).exists()
+    with across_tenants("the secret is all that is known yet"):
+        found = db.session.scalar(select(is_known))
+    # The body may come slowly.
+    end_read()
+    return LARGEST_BODY if found else LARGEST_BODY_OF_A_STRANGER
+
+
 def receive(secret: str, bearer: str | None, body: bytes) -> Reception:
     """Store one delivery of Evolution; it is on disk when this returns `stored`.
 
@@ -80,6 +92,7 @@ def _take(secret: str, bearer: str | None, payload: dict[str, Any]) -> Reception
         if sender is None or not _is_signed(bearer, instance_name, sender.server_version):
             log.warning("webhook refused", instance=instance_name, secret_is_right=sender is not None)
             webhook_counts.add(CountedOutcome.REFUSED, event)
+            counters.count_refused(senders[0].unit_id)
             return Reception.REFUSED
         _store(sender, instance_name, event, payload)
         on_commit(queue.wake_inbox)
@@ -126,7 +139,7 @@ def _senders(instance_name: str) -> CompoundSelect[UUID, UUID, str | None, str |
 
 def _is_signed(bearer: str | None, instance_name: str, server_version: str | None) -> bool:
     if bearer is None:
-        return _is_older_than_jwt(server_version)
+        return not evolution_versions.signs_webhooks(evolution_versions.numbers(server_version))
     return any(_verifies(bearer, key) for key in parts.vault.derived(webhook_jwt_purpose(instance_name)))
 
 
@@ -136,11 +149,6 @@ def _verifies(bearer: str, key: str) -> bool:
     except jwt.InvalidTokenError:
         return False
     return bool(claims.get("app") == "evolution" and claims.get("action") == "webhook")
-
-
-def _is_older_than_jwt(server_version: str | None) -> bool:
-    numbers = (server_version or "").split(".")[:2]
-    return len(numbers) == 2 and all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) < JWT_SINCE
 
 
 def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, Any]) -> None:

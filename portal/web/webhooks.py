@@ -7,6 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from portal import counters
+from portal.counters import Counted
 from portal.db import STORAGE_DOWN
 from portal.extensions import csrf
 from portal.inbox import receive
@@ -20,6 +22,11 @@ csrf.exempt(bp)
 
 PROVIDER = "evolution"
 BEARER = "Bearer "
+COUNTED = {
+    Reception.STORED: Counted.WEBHOOKS_STORED,
+    Reception.UNKNOWN_INSTANCE: Counted.UNKNOWN_INSTANCES,
+    Reception.REFUSED: Counted.WEBHOOKS_REFUSED,
+}
 
 
 def keep_slashes(state: BlueprintSetupState) -> None:
@@ -38,7 +45,7 @@ def take(provider: str, secret: str, event: str | None = None) -> ResponseReturn
     if provider != PROVIDER:
         return _refusal(400, "unknown_provider", _("Only webhooks of Evolution API are taken here."))
     try:
-        reception = receive.receive(secret, _bearer(), _body())
+        reception = receive.receive(secret, _bearer(), _body(secret))
     except (Malformed, RequestEntityTooLarge) as e:
         return _refusal(400, "malformed", str(e))
     except STORAGE_DOWN:
@@ -48,6 +55,7 @@ def take(provider: str, secret: str, event: str | None = None) -> ResponseReturn
 
 
 def _answer(reception: Reception) -> ResponseReturnValue:
+    counters.count(COUNTED[reception])
     if reception is Reception.REFUSED:
         return _refusal(401, "unauthorized", _("The secret or the signature is wrong."))
     if reception is Reception.UNKNOWN_INSTANCE:
@@ -55,11 +63,13 @@ def _answer(reception: Reception) -> ResponseReturnValue:
     return jsonify({"status": "stored"})
 
 
-def _body() -> bytes:
+def _body(secret: str) -> bytes:
     """The raw body. Never 413: Evolution would send the same body ten times (contract §10.2)."""
-    request.max_content_length = receive.LARGEST_BODY
     if not request.is_json:
         raise Malformed("the body must be sent as application/json")
+    request.max_content_length = receive.LARGEST_BODY_OF_A_STRANGER
+    if request.content_length is None or request.content_length > receive.LARGEST_BODY_OF_A_STRANGER:
+        request.max_content_length = receive.largest_body(secret)
     return request.get_data(cache=False)
 
 

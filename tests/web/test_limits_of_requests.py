@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal.app import LARGEST_PAGE_REQUEST
-from portal.inbox.receive import LARGEST_BODY
+from portal.inbox.receive import LARGEST_BODY_OF_A_STRANGER
 from portal.web.uploads import LARGEST_FORM
 from tests.architecture import walk
 from tests.architecture.walk import apart
@@ -78,7 +78,7 @@ def test_stranger_may_send_no_more_than_a_page_needs(
     for rule, method in takes_a_body(app):
         is_page = not rule.rule.startswith(("/admin", "/units", "/messages", "/conversations", "/contacts", "/api"))
         url, kind = walk.address(app, rule, acme), FORM if is_page else "application/json"
-        size = LARGEST_BODY + 1 if rule.endpoint in DOORS else TOO_MUCH
+        size = LARGEST_BODY_OF_A_STRANGER + 1 if rule.endpoint in DOORS else TOO_MUCH
         answers[f"{method} {rule.rule}"] = send(
             visitor, url, method, size, is_chunked=is_chunked, content_type=kind
         ).status_code

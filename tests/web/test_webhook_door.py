@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import jwt
 import pytest
@@ -13,11 +14,11 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 from werkzeug.test import TestResponse
 
 from portal.clock import now
-from portal.db import db
+from portal.db import atomic, db
 from portal.extensions import parts
 from portal.inbox import receive as receive_module
-from portal.models import Unit, WebhookEvent
-from portal.secrets import webhook_jwt_purpose
+from portal.models import Connection, Unit, WebhookEvent
+from portal.secrets import fingerprint, webhook_jwt_purpose
 from portal.tenancy import across_tenants
 from tests.factories import SECRET, make_connected_unit, make_tenant
 from tests.inbox.payloads import as_bytes, message, webhook
@@ -150,6 +151,42 @@ def test_a_body_that_does_not_say_how_large_it_is_is_400_and_not_413(client: Fla
 
     assert answer.status_code == 400
     assert stored() == []
+
+
+def test_a_large_body_of_a_stranger_is_not_even_read(client: FlaskClient, unit: Unit) -> None:
+    path, most = "/webhooks/whatsapp/evolution/guessed", receive_module.LARGEST_BODY_OF_A_STRANGER
+    large = body_of(text="x" * (most - len(body_of(text="")) + 1))
+    stream = io.BytesIO(large)
+
+    told = client.post(path, input_stream=stream, content_type=JSON, content_length=len(large))
+    read_of_it = stream.tell()
+    chunked = client.post(
+        path,
+        data=large,
+        content_type=JSON,
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    allowed = post(client, path, large.replace(b"xx", b"x", 1))
+
+    assert (told.status_code, read_of_it) == (400, 0)
+    assert chunked.status_code == 400
+    assert allowed.status_code == 401
+    assert stored() == []
+
+
+def test_a_large_body_under_the_secret_before_is_taken(client: FlaskClient, unit: Unit) -> None:
+    old_name, old_path = "unit_before", "/webhooks/whatsapp/evolution/before"
+    with across_tenants("a test pairs anew"), atomic():
+        connection = db.session.scalars(select(Connection)).one()
+        connection.previous_instance_name, connection.previous_webhook_secret_hash = old_name, fingerprint("before")
+        connection.previous_accepted_until = now() + timedelta(minutes=1)
+
+    large = body_of(old_name, text="x" * receive_module.LARGEST_BODY_OF_A_STRANGER)
+    answer = client.post(old_path, data=large, content_type=JSON, headers={"Authorization": signature(old_name)})
+
+    assert answer.status_code == 200
+    assert len(stored()) == 1
 
 
 def test_a_chunked_body_is_taken(client: FlaskClient, unit: Unit) -> None:
