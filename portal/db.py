@@ -48,6 +48,8 @@ class Base(DeclarativeBase):
 # Time-ordered ids keep inserts at the end of the index and make `ORDER BY id` the order of arrival.
 Id = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
 CreatedAt = Annotated[datetime, mapped_column(default=now, server_default=text("now()"))]
+# What was moved from an older database and the portal does not use.
+LEGACY = "legacy_"
 # Of a version 7 UUID's 128 bits, the first 48 are its time.
 _BITS_AFTER_TIME = 80
 
@@ -79,6 +81,16 @@ def first_id_at(at: datetime) -> UUID:
     return UUID(int=max(0, since_1970_ms) << _BITS_AFTER_TIME)
 
 
+def is_ours(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+    """Whether the schema is compared with what the database has by that name, as Alembic asks it."""
+    return not any((part or "").startswith(LEGACY) for part in (name, parents.get("table_name")))
+
+
+def is_ahead(found: str, known: str) -> bool:
+    """Whether newer code migrated the database than this one, whose newest revision is `known`: they are numbers."""
+    return found.isdigit() and known.isdigit() and int(found) > int(known)
+
+
 def forget_plans() -> None:
     """Let the database plan anew what it plans once for a connection, its own checks of foreign keys among that.
 
@@ -106,6 +118,19 @@ def atomic() -> Iterator[Session]:
     finally:
         session.info.pop("in_atomic", None)
     _run_after_commit(session)
+
+
+@contextmanager
+def attempt() -> Iterator[None]:
+    """A savepoint: when what is inside fails, nothing of it is left, what waits for the commit included."""
+    session = db.session()
+    number = len(session.info.get("after_commit", []))
+    try:
+        with session.begin_nested():
+            yield
+    except BaseException:
+        del session.info.get("after_commit", [])[number:]
+        raise
 
 
 def on_commit(effect: Callable[[], None]) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy.exc import ProgrammingError
 
 from local.services import Services
 from portal.app import create_app
+from portal.cli.gate import application_of
 from portal.db import atomic, db
 from portal.extensions import init_parts
 from portal.models import Tenant
+from portal.monitor import gate
 from portal.tenancy import UnscopedQuery, across_tenants, acting_for
 from tests.companies import Company, make_company
 from tests.conftest import make_config
@@ -160,3 +162,17 @@ def test_migrations_go_down_and_up_again(plain_portal: Flask, acme: Company, riv
     assert [result.exit_code for result in results] == [0, 0, 0], results[-1].output
     with acting_for(acme.scope), atomic():
         assert owners("messages") == {acme.scope.tenant_id}
+
+
+def test_gate_says_that_the_policies_are_forced_and_sees_one_that_is_not(plain_portal: Flask) -> None:
+    check = next(check for _, check in gate.checks_of(gate.Stage.RELEASE) if check.name == "row-level security")
+    application = application_of(plain_portal)
+
+    assert check.look(application) == (True, f"{len(OWNED)} tables, forced on the owner of the tables")
+    with db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE messages NO FORCE ROW LEVEL SECURITY"))
+    try:
+        assert check.look(application) == (False, "messages is open")
+    finally:
+        with db.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE messages FORCE ROW LEVEL SECURITY"))

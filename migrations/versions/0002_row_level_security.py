@@ -9,16 +9,15 @@ the system's access is a setting of the transaction instead.
 Safe on a live table: it takes short locks and rewrites nothing.
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from migrations.row_security import CURRENT_TENANT, IS_SYSTEM, if_roles
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-CURRENT_TENANT = "nullif(current_setting('portal.tenant_id', true), '')::uuid"
-IS_SYSTEM = "current_setting('portal.is_system', true) = 'on'"
 READ_WRITE = "SELECT, INSERT, UPDATE, DELETE"
 # Table -> what a tenant's transaction may do with its own rows.
 TENANT_TABLES = {
@@ -40,22 +39,26 @@ SYSTEM_TABLES = ("evolution_servers", "relays")
 
 
 def upgrade() -> None:
-    has_roles = _create_roles()
+    _create_roles()
     for table in ("tenants", *TENANT_TABLES):
         owner_column = "id" if table == "tenants" else "tenant_id"
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY tenant ON {table} USING ({owner_column} = {CURRENT_TENANT})")
-        if has_roles:
-            op.execute(f"CREATE POLICY system ON {table} TO portal_system USING (true)")
-        else:
-            op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-            op.execute(f"CREATE POLICY system ON {table} USING ({IS_SYSTEM})")
-    if has_roles:
-        _grant()
-    else:
+        if_roles(
+            f"CREATE POLICY system ON {table} TO portal_system USING (true)",
+            otherwise=(
+                f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+                f"CREATE POLICY system ON {table} USING ({IS_SYSTEM})",
+            ),
+        )
+    if_roles(
+        *_grants(),
         # The owner cannot be denied a right for good, but no row of the log is there to change.
-        op.execute("CREATE POLICY never_updated ON audit_events AS RESTRICTIVE FOR UPDATE USING (false)")
-        op.execute("CREATE POLICY never_deleted ON audit_events AS RESTRICTIVE FOR DELETE USING (false)")
+        otherwise=(
+            "CREATE POLICY never_updated ON audit_events AS RESTRICTIVE FOR UPDATE USING (false)",
+            "CREATE POLICY never_deleted ON audit_events AS RESTRICTIVE FOR DELETE USING (false)",
+        ),
+    )
 
 
 def downgrade() -> None:
@@ -71,8 +74,8 @@ def downgrade() -> None:
         _revoke(table)
 
 
-def _create_roles() -> bool:
-    """Make both roles and let this user act as them; False where the host does not allow it."""
+def _create_roles() -> None:
+    """Make both roles and let this user act as them, where the host allows it."""
     op.execute(
         """
         DO $$
@@ -92,23 +95,18 @@ def _create_roles() -> bool:
         END $$
         """
     )
-    members = op.get_bind().execute(
-        sa.text(
-            "SELECT count(*) FROM pg_roles WHERE rolname IN ('portal_tenant', 'portal_system')"
-            " AND pg_has_role(session_user, oid, 'MEMBER')"
-        )
-    )
-    return bool(members.scalar_one() == 2)
 
 
-def _grant() -> None:
-    op.execute("GRANT SELECT ON tenants TO portal_tenant")
-    for table, rights in TENANT_TABLES.items():
-        op.execute(f"GRANT {rights} ON {table} TO portal_tenant")
-    for table in ("tenants", *TENANT_TABLES, *SYSTEM_TABLES):
-        # The audit log is append-only for everybody.
-        rights = "SELECT, INSERT" if table == "audit_events" else READ_WRITE
-        op.execute(f"GRANT {rights} ON {table} TO portal_system")
+def _grants() -> list[str]:
+    # The audit log is append-only for everybody.
+    of_system = dict.fromkeys(("tenants", *TENANT_TABLES, *SYSTEM_TABLES), READ_WRITE) | {
+        "audit_events": "SELECT, INSERT"
+    }
+    return [
+        "GRANT SELECT ON tenants TO portal_tenant",
+        *(f"GRANT {rights} ON {table} TO portal_tenant" for table, rights in TENANT_TABLES.items()),
+        *(f"GRANT {rights} ON {table} TO portal_system" for table, rights in of_system.items()),
+    ]
 
 
 def _revoke(table: str) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from migrations.row_security import as_system, has_roles, protect
+from migrations.row_security import as_system, if_roles, protect
 
 revision = "0004"
 down_revision = "0003"
@@ -137,8 +137,7 @@ def _make_webhook_counts() -> None:
         ),
         sa.PrimaryKeyConstraint("day", "outcome", "event", name="pk_webhook_counts"),
     )
-    if has_roles():
-        op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_counts TO portal_tenant, portal_system")
+    if_roles("GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_counts TO portal_tenant, portal_system")
 
 
 def _extend_units() -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from migrations.row_security import has_roles, protect
+from migrations.row_security import if_roles, protect
 
 revision = "0005"
 down_revision = "0004"
@@ -58,8 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if has_roles():
-        op.execute("REVOKE DELETE ON webhook_events FROM portal_tenant")
+    if_roles("REVOKE DELETE ON webhook_events FROM portal_tenant")
     op.drop_index("ix_webhook_events_tenant_id_id", "webhook_events")
     op.drop_index("ix_messages_resend_of_id", "messages")
     for name in ("doubted_at", "contact_id"):
@@ -376,5 +375,4 @@ def _allow_deleting() -> None:
     is_resend = sa.text("resend_of_id IS NOT NULL")
     op.create_index("ix_messages_resend_of_id", "messages", ["resend_of_id"], postgresql_where=is_resend)
     op.create_index("ix_webhook_events_tenant_id_id", "webhook_events", ["tenant_id", "id"])
-    if has_roles():
-        op.execute("GRANT DELETE ON webhook_events TO portal_tenant")
+    if_roles("GRANT DELETE ON webhook_events TO portal_tenant")

@@ -1,14 +1,15 @@
 """Counts, releases with their checkpoints, evidence, alerts, and each loss of a connection.
 
-Safe on a live table: all tables are new, and code of before does not know them. Going back forgets what was counted and
-shown.
+Safe on a live table: all tables are new, and code of before does not know them; columns of before get comments only,
+and tables of no tenant are closed to all but the portal.
+Going back forgets what was counted and shown.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from migrations.row_security import grant_to_system, protect
+from migrations.row_security import close, grant_to_system, protect
 
 revision = "0010"
 down_revision = "0009"
@@ -27,8 +28,32 @@ SYSTEM_TABLES = (
     "alerts",
     "alert_notices",
 )
+# The older ones, and whose transactions use them.
+OLDER_SYSTEM_TABLES = {
+    "evolution_servers": "portal_system",
+    "relays": "portal_system",
+    "webhook_counts": "portal_tenant, portal_system",
+}
 VERDICTS = "verdict IN ('GO', 'MONITOR', 'NO-GO')"
 LEVELS = "level IN ('ok', 'warning', 'critical')"
+# Whoever looks into the database is told what went live with it.
+COMMENTS = {
+    "unit_whatsapp_connections": {
+        "instance_name": "The instance at Evolution API",
+        "status_reason": "Why the connection is in its status",
+        "connected_at": "Since when the number is linked",
+        "disconnected_at": "When the link of the number ended last",
+        "qr_updated_at": "When the QR code shown now came",
+    },
+    "messages": {
+        "status": "What became of the message; of one that came in: received",
+        "external_id": "Its id at WhatsApp, unique in its unit",
+        "client_message_id": "What the client calls it: the same one again in a conversation is no second message",
+        "retry_count": "How often it was tried again",
+        "last_retry_at": "When it was tried again last",
+        "error_details": "What the server said when it failed",
+    },
+}
 
 
 def upgrade() -> None:
@@ -39,9 +64,20 @@ def upgrade() -> None:
     _make_alerts()
     for table in SYSTEM_TABLES:
         grant_to_system(table)
+    for table, roles in OLDER_SYSTEM_TABLES.items():
+        close(table, to=roles)
+    for table, comments in COMMENTS.items():
+        for column, comment in comments.items():
+            op.execute(f"COMMENT ON COLUMN {table}.{column} IS '{comment}'")
 
 
 def downgrade() -> None:
+    for table in OLDER_SYSTEM_TABLES:
+        op.execute(f"DROP POLICY IF EXISTS system ON {table}")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    for table, comments in COMMENTS.items():
+        for column in comments:
+            op.execute(f"COMMENT ON COLUMN {table}.{column} IS NULL")
     for table in ("connection_losses", *reversed(SYSTEM_TABLES)):
         op.drop_table(table)
 

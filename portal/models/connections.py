@@ -109,7 +109,7 @@ class Connection(Base):
 
     # The instance at Evolution. A new one is made for every pairing; what still comes for the old one is
     # accepted for half an hour, the time Evolution keeps retrying a webhook (contract §10.2).
-    instance_name: Mapped[str | None] = mapped_column(String(60))
+    instance_name: Mapped[str | None] = mapped_column(String(60), comment="The instance at Evolution API")
     instance_made_at: Mapped[datetime | None]
     webhook_secret_hash: Mapped[str | None] = mapped_column(String(64))
     webhook_secret_encrypted: Mapped[str | None] = mapped_column(Text)
@@ -123,7 +123,9 @@ class Connection(Base):
     status: Mapped[ConnectionStatus] = mapped_column(
         enum_text(), default=ConnectionStatus.NOT_CONFIGURED, server_default="not_configured"
     )
-    status_reason: Mapped[StatusReason | None] = mapped_column(enum_text())
+    status_reason: Mapped[StatusReason | None] = mapped_column(
+        enum_text(), comment="Why the connection is in its status"
+    )
     # Evolution's own clock at the newest state it told (local time, so only good for comparing): a state that was
     # delivered late must not overwrite a newer one.
     state_told_at: Mapped[str | None] = mapped_column(String(40))
@@ -138,13 +140,13 @@ class Connection(Base):
     losses_since: Mapped[datetime | None]
     phone: Mapped[str | None] = mapped_column(String(20))
     profile_name: Mapped[str | None] = mapped_column(String(120))
-    connected_at: Mapped[datetime | None]
-    disconnected_at: Mapped[datetime | None]
+    connected_at: Mapped[datetime | None] = mapped_column(comment="Since when the number is linked")
+    disconnected_at: Mapped[datetime | None] = mapped_column(comment="When the link of the number ended last")
     # Evolution sends the history after a scan: the phone has to stay open until about then.
     synchronising_until: Mapped[datetime | None]
 
     qr_code: Mapped[str | None] = mapped_column(Text)
-    qr_updated_at: Mapped[datetime | None]
+    qr_updated_at: Mapped[datetime | None] = mapped_column(comment="When the QR code shown now came")
     qr_count: Mapped[int] = mapped_column(default=0, server_default="0")
     pairing_code: Mapped[str | None] = mapped_column(String(20))
     pairing_number: Mapped[str | None] = mapped_column(String(20))

@@ -184,7 +184,9 @@ class Message(Base):
     media_id: Mapped[UUID | None]
     # What the kind carries beside its text: coordinates, cards, options, an ad, who wrote it in a group.
     details: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    status: Mapped[MessageStatus] = mapped_column(enum_text())
+    status: Mapped[MessageStatus] = mapped_column(
+        enum_text(), comment="What became of the message; of one that came in: received"
+    )
     source: Mapped[MessageSource | None] = mapped_column(enum_text())
     sent_by_id: Mapped[UUID | None]
     # When it was written, by WhatsApp's clock for what came in: the order of the thread.
@@ -192,11 +194,14 @@ class Message(Base):
     created_at: Mapped[CreatedAt]
 
     # WhatsApp's id of the message; `proposed_id` is the one we asked for, which Evolution honours from 2.4 on.
-    external_id: Mapped[str | None] = mapped_column(String(80))
+    external_id: Mapped[str | None] = mapped_column(String(80), comment="Its id at WhatsApp, unique in its unit")
     proposed_id: Mapped[str | None] = mapped_column(String(40))
     # The server it went to keeps `proposed_id`: an echo under another id is not this message's.
     is_id_kept: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    client_message_id: Mapped[str | None] = mapped_column(String(120))
+    client_message_id: Mapped[str | None] = mapped_column(
+        String(120),
+        comment="What the client calls it: the same one again in a conversation is no second message",
+    )
     # Rehearsed by a test token: it goes all the way but the last step, and reaches nobody.
     is_test: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
@@ -218,10 +223,10 @@ class Message(Base):
     is_cold: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     expires_at: Mapped[datetime | None]
     relay_id: Mapped[UUID | None]
-    retry_count: Mapped[int] = mapped_column(default=0, server_default="0")
-    last_retry_at: Mapped[datetime | None]
+    retry_count: Mapped[int] = mapped_column(default=0, server_default="0", comment="How often it was tried again")
+    last_retry_at: Mapped[datetime | None] = mapped_column(comment="When it was tried again last")
     error_code: Mapped[str | None] = mapped_column(String(60))
-    error_details: Mapped[str | None] = mapped_column(Text)
+    error_details: Mapped[str | None] = mapped_column(Text, comment="What the server said when it failed")
     # In doubt: when to look for it next among the messages that Evolution stored, and how often that was done.
     look_up_at: Mapped[datetime | None]
     look_ups: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")

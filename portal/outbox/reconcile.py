@@ -21,7 +21,7 @@ from portal.evolution.errors import EvolutionError, EvolutionUnavailable
 from portal.evolution.types import ChatFilter, Instance
 from portal.extensions import parts
 from portal.models import Connection, ConnectionStatus, Repair, RepairKind, StatusReason, Unit
-from portal.outbox import intents, rounds, servers
+from portal.outbox import adoption, intents, rounds, servers
 from portal.outbox.rounds import Round
 from portal.queries import checked_states
 from portal.secrets import Unreadable
@@ -89,6 +89,8 @@ def claim(*, busy_servers: Collection[UUID] = ()) -> list[Check]:
     """The units that this process, and no other, now checks: a few of each server."""
     with across_tenants("units of every tenant are checked"), atomic():
         due = rounds.take(CHECKS, busy_servers=busy_servers)
+        for connection, _unit, _since in due:
+            adoption.complete(connection)
         anybody_heard = bool(due) and checked_states.is_anybody_heard()
         return [_check(connection, unit, anybody_heard=anybody_heard) for connection, unit, _ in due]
 
@@ -152,7 +154,7 @@ def _ask(client: EvolutionClient, check: Check) -> _Answer:
         state = client.connection_state(check.instance_name)
         if state is None:
             raise _NotLoadedError
-        is_enough = _agrees(check.status, state) and not check.is_webhook_due
+        is_enough = agrees(check.status, state) and not check.is_webhook_due
         return _Answer(state, None if is_enough else client.fetch_instance(check.instance_name))
     except EvolutionUnavailable as e:
         if e.code != errors.INSTANCE_UNKNOWN:
@@ -160,7 +162,7 @@ def _ask(client: EvolutionClient, check: Check) -> _Answer:
         return _Answer(None)
 
 
-def _agrees(status: ConnectionStatus, state: str) -> bool:
+def agrees(status: ConnectionStatus, state: str) -> bool:
     """Whether a state that is shown can be what Evolution says. One that reconnects may be shown as disconnected."""
     if state == "open":
         return status == ConnectionStatus.CONNECTED

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.clock import now
@@ -52,7 +52,7 @@ def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connectio
             Connection.action.is_(None),
             Connection.instance_made_at.is_not(None),
             Connection.instance_name.is_not(None),
-            Connection.evolution_server_id.not_in(busy_servers),
+            or_(Connection.evolution_server_id.is_(None), Connection.evolution_server_id.not_in(busy_servers)),
             Unit.archived_at.is_(None),
         )
         .order_by(what.due_at)

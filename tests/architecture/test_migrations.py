@@ -265,6 +265,20 @@ def test_upgrade_that_was_run_already_changes_nothing(empty: Flask) -> None:
     assert look(empty) == before
 
 
+def test_code_that_was_rolled_back_leaves_the_newer_schema_alone(empty: Flask) -> None:
+    run(empty, "upgrade")
+    with empty.app_context(), db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE units ADD COLUMN colour text"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = look(empty)
+
+    run(empty, "upgrade")
+
+    with empty.app_context(), db.engine.connect() as connection:
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).one() == "9999"
+    assert look(empty) == before
+
+
 def test_roles_of_an_earlier_portal_on_the_server_are_used_again(empty: Flask) -> None:
     # The database of all other tests made them, unless it found them too.
     run(empty, "upgrade")
