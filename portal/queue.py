@@ -112,6 +112,22 @@ def is_reachable() -> bool:
         return False
 
 
+def echo(word: str) -> str:
+    """The job of a trial."""
+    return word
+
+
+def try_job(word: str, *, timeout_s: float) -> bool:
+    """Whether a job comes back out of Redis as it went in, and runs; in a queue of its own, which is gone then."""
+    trial = relay_queue(word)
+    try:
+        trial.enqueue(f"{__name__}.{echo.__name__}", word, job_timeout=timeout_s, result_ttl=0, failure_ttl=0)
+        taken = Queue.dequeue_any([trial], None, connection=parts.redis, serializer=JSONSerializer)
+        return taken is not None and taken[0].perform() == word
+    finally:
+        trial.delete(delete_jobs=True)
+
+
 wake_inbox = Signal(INBOX)
 wake_outbox = Signal(OUTBOX)
 wake_background = Signal(BACKGROUND)

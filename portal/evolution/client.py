@@ -51,9 +51,17 @@ TEXTS = ("msgCall", "wavoipToken")
 class EvolutionClient:
     """One server, any number of threads: each thread has a session of its own."""
 
-    def __init__(self, base_url: str, api_key: str, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        call_timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
         self._lines = Lines(base_url, {"apikey": api_key, "Accept": "application/json"})
         self._send_timeout_s = send_timeout_s
+        self._call_timeout_s = call_timeout_s
         self._files = threading.BoundedSemaphore(FILES_AT_ONCE)
         self._fetches = threading.BoundedSemaphore(FETCHES_AT_ONCE)
 
@@ -237,13 +245,13 @@ class EvolutionClient:
         *,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
-        timeout_s: float = CALL_TIMEOUT_S,
+        timeout_s: float | None = None,
         connect_timeout_s: float | None = None,
         at_most: int | None = None,
     ) -> dict[str, Any]:
         """The body of a success (a list under `items`). Raises EvolutionError for everything else."""
         try:
-            timeout = (connect_timeout_s or CONNECT_TIMEOUT_S, timeout_s)
+            timeout = (connect_timeout_s or CONNECT_TIMEOUT_S, timeout_s or self._call_timeout_s)
             answer = self._lines.exchange(method, path, json=json, params=params, timeout=timeout, at_most=at_most)
         except requests.RequestException as e:
             raise errors.from_exception(e) from e

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.evolution_versions import tells_all_events
+
 EVENTS = (
     "QRCODE_UPDATED",
     "CONNECTION_UPDATE",
@@ -25,7 +27,7 @@ EVENTS_SINCE_2_3 = ("SEND_MESSAGE_UPDATE", "STATUS_INSTANCE")
 
 def events_of(version: tuple[int, ...]) -> tuple[str, ...]:
     """The events that the portal reads, of those that this version knows; one that is not known is taken for 2.3."""
-    return EVENTS if version and version < (2, 3) else EVENTS + EVENTS_SINCE_2_3
+    return EVENTS + EVENTS_SINCE_2_3 if tells_all_events(version) else EVENTS
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.evolution.types import ChatFilter, FoundWebhook, Webhook, events_of
+from portal.evolution_versions import signs_webhooks
 from portal.extensions import parts
 from portal.models import Unit
 from portal.secrets import matches, webhook_jwt_purpose
-
-SIGNS_SINCE = (2, 3)
 
 
 def webhook(instance_name: str, secret: str, version: tuple[int, ...]) -> Webhook:
@@ -28,7 +27,7 @@ def webhook_faults(found: FoundWebhook | None, wanted: Webhook, version: tuple[i
     if found is None:
         return ["missing"]
     # Older servers sign nothing.
-    is_signed = (version and version < SIGNS_SINCE) or found.headers.get("jwt_key") == wanted.jwt_key
+    is_signed = not signs_webhooks(version) or found.headers.get("jwt_key") == wanted.jwt_key
     faults = {
         "url": found.url != wanted.url,
         "enabled": not found.is_enabled,

@@ -14,10 +14,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
-from portal import queue
+from portal import evolution_versions, queue
 from portal.clock import now
 from portal.db import atomic, db, on_commit
-from portal.evolution.client import EvolutionClient
+from portal.evolution.client import CALL_TIMEOUT_S, EvolutionClient
 from portal.evolution.errors import EvolutionError
 from portal.extensions import parts
 from portal.models import EvolutionServer
@@ -32,7 +32,6 @@ FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
 # Longer than such a call takes: what a process that died had begun is begun again by another.
 LEASE = timedelta(seconds=30)
-KEEPS_IDS_SINCE = (2, 4)
 UNREADABLE_KEY = "evolution_key_unreadable"
 OWNED = "Evolution servers belong to the operator"
 
@@ -47,7 +46,7 @@ class Server:
     keeps_ids: bool
 
 
-_clients: dict[tuple[str, str], EvolutionClient] = {}
+_clients: dict[tuple[str, str, float], EvolutionClient] = {}
 
 
 def sync_default() -> None:
@@ -79,11 +78,11 @@ def list_servers() -> list[Server]:
         return [_server(row, key) for row in rows if (key := _key_of(row)) is not None]
 
 
-def client_for(server_id: UUID) -> EvolutionClient:
+def client_for(server_id: UUID, *, call_timeout_s: float = CALL_TIMEOUT_S) -> EvolutionClient:
     """The client of that server. Raises Unreadable when its key was written with an encryption key that is gone."""
     with across_tenants(OWNED):
         server = db.session.scalars(select(EvolutionServer).where(EvolutionServer.id == server_id)).one()
-        return _client(server.url, parts.vault.decrypt(server.api_key_encrypted))
+        return _client(server.url, parts.vault.decrypt(server.api_key_encrypted), call_timeout_s)
 
 
 def pause(server_id: UUID, reason: str) -> None:
@@ -153,19 +152,19 @@ def read_version(server_id: UUID, *, is_asked: bool = False) -> None:
     with across_tenants(OWNED), atomic():
         this = update(EvolutionServer).where(EvolutionServer.id == server_id)
         db.session.execute(this.values(version=version, version_read_at=now()))
+    known = evolution_versions.range_of(version)
+    if known.support is not evolution_versions.Support.FULL:
+        limits = [limit.value for limit in known.limits]
+        log.warning(
+            "version of the Evolution server has limits", version=version, support=known.support.value, limits=limits
+        )
 
 
-def version_of(server_id: UUID) -> tuple[int, ...]:
+def version_of(server_id: UUID) -> evolution_versions.Numbers:
     """The server's version as it was last read; nothing when it never was."""
     known = select(EvolutionServer.version).where(EvolutionServer.id == server_id)
     with across_tenants(OWNED):
-        return version_numbers(db.session.scalar(known))
-
-
-def version_numbers(version: str | None) -> tuple[int, ...]:
-    """`2.4.0-rc1` -> (2, 4); nothing for what is no version."""
-    numbers = (version or "").split(".")[:2]
-    return tuple(map(int, numbers)) if len(numbers) == 2 and all(n.isdigit() for n in numbers) else ()
+        return evolution_versions.numbers(db.session.scalar(known))
 
 
 def _server(row: EvolutionServer, key: str) -> Server:
@@ -173,16 +172,17 @@ def _server(row: EvolutionServer, key: str) -> Server:
         id=row.id,
         client=_client(row.url, key),
         is_paused=row.pause_reason is not None,
-        keeps_ids=version_numbers(row.version) >= KEEPS_IDS_SINCE,
+        keeps_ids=evolution_versions.keeps_ids(evolution_versions.numbers(row.version)),
     )
 
 
-def _client(url: str, key: str) -> EvolutionClient:
-    """One per address and key, since it holds the threads' connections."""
-    client = _clients.get((url, key))
+def _client(url: str, key: str, call_timeout_s: float = CALL_TIMEOUT_S) -> EvolutionClient:
+    """One per address, key and patience, since it holds the threads' connections."""
+    client = _clients.get((url, key, call_timeout_s))
     if client is None:
-        fresh = EvolutionClient(url, key, send_timeout_s=parts.config.evolution_timeout_s)
-        client = _clients.setdefault((url, key), fresh)
+        send_timeout_s = parts.config.evolution_timeout_s
+        fresh = EvolutionClient(url, key, send_timeout_s=send_timeout_s, call_timeout_s=call_timeout_s)
+        client = _clients.setdefault((url, key, call_timeout_s), fresh)
     return client
 
 

@@ -20,7 +20,10 @@ TROUBLE = {
         _("Check that it is running and that its address is right."),
     ),
     "evolution_key_refused": (_("It does not accept the key."), _("Give it the key that stands there.")),
-    "evolution_not_licensed": (_("It says that its licence is not active."), _("Activate its licence.")),
+    "evolution_not_licensed": (
+        _("It says that its licence is not active, and answers nothing until it is."),
+        _("Open its address with /manager at the end, and register it there."),
+    ),
     "evolution_slow": (_("It keeps sends waiting and ends none."), _("Look at its load, or restart it.")),
     "evolution_key_unreadable": (
         _("Its key was stored under an encryption key that the portal no longer has."),

@@ -20,6 +20,7 @@ from portal.web.confirming import confirmed
 from portal.web.forms import show_problems
 from portal.web.render import render_news
 from portal.web.server_states import is_being_checked, server_state
+from portal.web.server_versions import version_meaning
 
 USUAL_CAPACITY = 60
 
@@ -53,7 +54,9 @@ class MoveForm(FlaskForm):  # type: ignore[misc]
 @requires(Permission.OPERATE)
 def index() -> str:
     rows = servers.list_servers()
-    return render_template("operator/servers.html", rows=rows, server_state=server_state)
+    return render_template(
+        "operator/servers.html", rows=rows, server_state=server_state, version_meaning=version_meaning
+    )
 
 
 @bp.get("/new")
@@ -87,6 +90,7 @@ def show(server_id: UUID) -> ResponseReturnValue:
         news=(str(state.title), str(state.sentence), row.server.version, row.units),
         row=row,
         state=state,
+        meaning=version_meaning(row.server.version),
         is_being_checked=is_being_checked(row.server),
         units=servers.list_units(server_id),
     )

@@ -314,19 +314,12 @@ def test_the_default_server_is_made_once_by_several_workers_at_once(app: Flask, 
     assert parts.vault.decrypt(rows_of(EvolutionServer)[0].api_key_encrypted) == KEY
 
 
-@pytest.mark.parametrize(
-    ("version", "numbers"),
-    [
-        ("2.3.6", (2, 3)),
-        ("2.4.0-rc1", (2, 4)),
-        ("10.0", (10, 0)),
-        ("2", ()),
-        ("v2.4.0", ()),
-        ("latest", ()),
-        ("2.x.1", ()),
-        ("", ()),
-        (None, ()),
-    ],
-)
-def test_the_numbers_of_a_version(version: str | None, numbers: tuple[int, ...]) -> None:
-    assert servers.version_numbers(version) == numbers
+@pytest.mark.parametrize(("version", "is_told"), [("2.3.6", False), ("2.2.3", True), ("2.1.2", True), ("2.4.0", True)])
+def test_log_tells_of_a_version_with_limits(
+    scripted: Scripted, caplog: pytest.LogCaptureFixture, version: str, is_told: bool
+) -> None:
+    scripted.answer(200, {"version": version})
+
+    servers.read_version(servers.default_server_id(), is_asked=True)
+
+    assert ("version of the Evolution server has limits" in caplog.text) is is_told

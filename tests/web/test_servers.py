@@ -284,3 +284,41 @@ def test_people_of_a_tenant_and_strangers_see_nothing_of_it(
 ) -> None:
     assert admin.get(f"{LIST}{part}").status_code == 403
     assert visitor.get(f"{LIST}{part}").status_code == 302
+
+
+MEANINGS = {
+    "2.1.2": ("does not work with this version", "Before you upgrade to 2.4"),
+    "2.2.3": ("Its webhooks are not signed", "Before you upgrade to 2.4"),
+    "2.3.7": ("The portal works with this version.", "have registered it on its page /manager"),
+    "2.4.0-rc2": ("once its licence is active", "it does not tell which one"),
+    "2.5.0": ("Nobody has tried the portal with this version.",) * 2,
+}
+
+
+@pytest.mark.parametrize("version", MEANINGS)
+def test_page_says_what_the_version_means(operator: FlaskClient, second: EvolutionServer, version: str) -> None:
+    note(second.id, version=version)
+
+    page = operator.get(page_of(second)).text
+
+    assert [words for words in MEANINGS[version] if words not in page] == []
+    assert ("Before you upgrade to 2.4" in page) is (version < "2.4")
+
+
+def test_page_says_nothing_of_a_version_that_is_not_known(operator: FlaskClient, second: EvolutionServer) -> None:
+    assert "this version" not in operator.get(page_of(second)).text
+
+
+@pytest.mark.parametrize(("version", "is_told"), [("2.1.2", True), ("2.2.3", True), ("2.3.6", False)])
+def test_list_tells_of_versions_with_which_something_is_wrong(
+    operator: FlaskClient, second: EvolutionServer, version: str, is_told: bool
+) -> None:
+    note(second.id, version=version)
+
+    assert ("this version" in operator.get(LIST).text) is is_told
+
+
+def test_missing_licence_comes_with_what_to_do(operator: FlaskClient, second: EvolutionServer) -> None:
+    note(second.id, checked_at=now(), check_error="evolution_not_licensed")
+
+    assert "Open its address with /manager at the end, and register it there." in operator.get(page_of(second)).text
