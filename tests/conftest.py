@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from werkzeug.security import generate_password_hash
 
 from local.services import Services
+from portal import counters
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
@@ -34,7 +35,7 @@ SETTINGS = {
     "PORTAL_ENV": "development",
 }
 # These look at programs from the outside.
-OUTSIDE_THE_APP = ("local", "browser", "chaos")
+OUTSIDE_THE_APP = ("local", "browser", "chaos", "first_day")
 
 
 quick_hash = partial(generate_password_hash, method="pbkdf2:sha256:1")
@@ -125,6 +126,13 @@ def redis_server(app: Flask) -> Iterator["redis.Redis"]:
     parts.redis.flushdb()
     yield parts.redis
     parts.redis.flushdb()
+
+
+@pytest.fixture
+def counted() -> Callable[[], dict[str, int]]:
+    """What this process has counted since the test began, or since it was asked last."""
+    counters.take()
+    return counters.take
 
 
 @pytest.fixture

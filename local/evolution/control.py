@@ -1,5 +1,6 @@
 """The simulator's own API: act as phones and customers, look behind the scenes.
 
+    POST /simulator/scan                           {"picture"}: scan what a PNG as `data:` address shows
     POST /simulator/instances/<name>/messages      {"from", "name"?, "kind"?, …}: a customer writes
     POST /simulator/instances/<name>/own-messages  {"to", "kind"?, …}: the owner writes on the phone
 
@@ -18,6 +19,7 @@ from typing import Any
 from flask import Response
 
 from local.evolution.arrivals import Arrival, NotOpen
+from local.evolution.camera import instance_in
 from local.evolution.errors import to_response
 from local.evolution.guards import simulator
 from local.evolution.model import Customer, Instance, Message
@@ -47,6 +49,14 @@ def show_nonsense(error: ValueError) -> Response:
 @blueprint.get("/instances")
 def list_instances() -> Response:
     return to_response([instance_json(instance) for instance in simulator().instances.list_all()])
+
+
+@blueprint.post("/scan")
+def scan_picture() -> Response:
+    found = instance_in(required_text(json_body(), "picture"), simulator().instances.list_all())
+    if found is None:
+        raise Refused(404, "no instance shows this code")
+    return scan(found.name)
 
 
 @blueprint.post("/instances/<name>/scan")

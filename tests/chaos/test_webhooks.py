@@ -6,15 +6,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import jwt
 import pytest
-import requests
 
 from local.people import TENANT
 from tests.chaos.news import Event, World
-from tests.inbox.payloads import at, webhook
+from tests.running.door import Door
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
@@ -27,35 +24,6 @@ DISORDER = 60
 BEGAN_AT = 1_760_000_000
 SETTLE_S = 60
 OPENED = "connection.update"
-
-
-class Door:
-    """The webhook of one unit, as its instance at Evolution knows it."""
-
-    def __init__(self, stack: Stack, instance: str) -> None:
-        self._instance = instance
-        key = {"apikey": stack.env["EVOLUTION_API_KEY"]}
-        row = requests.get(f"{stack.simulator.url}/webhook/find/{instance}", headers=key, timeout=10).json()
-        self._url, self._jwt_key = row["url"], row["headers"]["jwt_key"]
-
-    def post(self, event: str, data: Any) -> bool:
-        """Whether it was acknowledged."""
-        made_at = int(time.time())
-        claims = {"iat": made_at, "exp": made_at + 600, "app": "evolution", "action": "webhook"}
-        signed = {"Authorization": f"Bearer {jwt.encode(claims, self._jwt_key, algorithm='HS256')}"}
-        body = webhook(event, data, instance=self._instance, told_at=at(0))
-        try:
-            return requests.post(self._url, json=body, headers=signed, timeout=10).status_code == 200
-        except requests.RequestException:
-            return False
-
-    def post_until_taken(self, event: str, data: Any) -> int:
-        """How many posts failed before it was taken."""
-        failed = 0
-        while not self.post(event, data):
-            failed += 1
-            time.sleep(0.2)
-        return failed
 
 
 @pytest.mark.timeout(600)

@@ -11,18 +11,15 @@ from uuid import UUID
 from sqlalchemy import select
 
 from local.people import TENANT
-from portal.app import create_app
 from portal.clock import now
-from portal.config import Config
 from portal.db import among, atomic, db
-from portal.extensions import limiter, parts
 from portal.models import Campaign, CampaignRecipient, Contact, PlanState, RecipientState, Tenant, Unit
 from portal.queries import campaigns as queries
 from portal.queries.campaign_forecasts import forecast_campaign
 from portal.services import campaign_states, units
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from portal.web.api.limits import limiter as api_limiter
 from tests.running.clients import Rows, SimulatorApi
+from tests.running.inside import app_of
 
 GONE = ("sent", "delivered", "read", "replied")
 # Whose turn is still to come or under way.
@@ -103,21 +100,11 @@ class Organiser:
 @contextmanager
 def organiser_of(env: Mapping[str, str]) -> Iterator[Organiser]:
     """Act on the rows of a portal that runs with this environment."""
-    # There is one of each in a process, and other tests have theirs.
-    shared = (parts, limiter, api_limiter)
-    before = [dict(vars(each)) for each in shared]
-    app = create_app(Config.load(env))
-    try:
-        with app.app_context():
-            with across_tenants("whoever measures looks for the demo's company"):
-                tenant_id = db.session.scalars(select(Tenant.id).where(Tenant.slug == TENANT)).one()
-            yield Organiser(TenantScope(tenant_id))
-            db.session.remove()
-            db.engine.dispose()
-    finally:
-        for each, kept in zip(shared, before, strict=True):
-            vars(each).clear()
-            vars(each).update(kept)
+    with app_of(env) as app, app.app_context():
+        with across_tenants("whoever measures looks for the demo's company"):
+            tenant_id = db.session.scalars(select(Tenant.id).where(Tenant.slug == TENANT)).one()
+        yield Organiser(TenantScope(tenant_id))
+        db.session.remove()
 
 
 @dataclass(frozen=True)

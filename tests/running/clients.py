@@ -59,6 +59,10 @@ class SimulatorApi:
     def scan(self, instance: str, *, number: str, name: str) -> None:
         self._ask("POST", f"/instances/{instance}/scan", {"number": number, "profileName": name})
 
+    def scan_picture(self, picture: str) -> None:
+        """Hold a phone's camera before the QR code of a `data:` address."""
+        self._ask("POST", "/scan", {"picture": picture})
+
     def unlink(self, instance: str) -> None:
         self._ask("POST", f"/instances/{instance}/unlink", {})
 

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from local import programs
 from local.instance import Instance
@@ -21,6 +22,7 @@ from tests.running.program import Program
 from tests.running.waiting import until
 
 ADMIN, AGENT, OPERATOR = (person.email for person in PEOPLE)
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,32 @@ class Stack:
 
 
 @contextmanager
-def stack_on_own_database(services: Services, schema: str, name: str, *, flags: Sequence[str]) -> Iterator[Stack]:
+def stack_on_own_database(
+    services: Services, schema: str, name: str, *, flags: Sequence[str], settings: Mapping[str, str] = EMPTY
+) -> Iterator[Stack]:
     """Start everything on a database of that name, which is made for it and dropped afterwards."""
     services.drop_database(name)
     services.create_database(name, template=schema)
     with (
         tempfile.TemporaryDirectory(prefix="portal-test-") as folder,
-        open_stack(services, name, Path(folder) / "instance", flags=flags) as stack,
+        open_stack(services, name, Path(folder) / "instance", flags=flags, settings=settings) as stack,
     ):
         yield stack
     services.drop_database(name)
 
 
 @contextmanager
-def open_stack(services: Services, database: str, folder: Path, *, flags: Sequence[str] = ()) -> Iterator[Stack]:
-    """Start everything on an empty, migrated database; `flags` are the simulator's."""
+def open_stack(
+    services: Services, database: str, folder: Path, *, flags: Sequence[str] = (), settings: Mapping[str, str] = EMPTY
+) -> Iterator[Stack]:
+    """Start everything on an empty, migrated database; `flags` are the simulator's, `settings` the portal's."""
     instance = Instance(folder)
     # Of its own, so that a test may stop it.
     redis = RedisServer(folder, wheels_only=True, is_durable=False)
     with ExitStack() as ending:
         ending.callback(redis.stop)
         redis.start()
-        env = _environment(instance, services.url_of(database), redis.url)
+        env = {**_environment(instance, services.url_of(database), redis.url), **settings}
         subprocess.run(programs.setup(folder), env=env, check=True, capture_output=True)
         stack = _make_stack(instance, env, redis)
         for program, its_flags in ((stack.evolution, flags), (stack.web, ()), (stack.worker, ())):
