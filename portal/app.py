@@ -11,6 +11,7 @@ from portal import __version__, cli, error_reports, logs, web
 from portal.config import Config
 from portal.db import db
 from portal.extensions import babel, bootstrap, csrf, htmx, init_parts, limiter, login, migrate
+from portal.monitor.database import CountedPool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -23,7 +24,7 @@ SIGNED_IN_FOR = timedelta(days=14)
 
 def create_app(config: Config) -> Flask:
     """Build the web app, which the workers and commands share."""
-    logs.configure(level=config.log_level, as_json=config.is_production)
+    logs.configure(level=config.log_level, as_json=config.is_production, own_secrets=config.secrets)
     if config.sentry_dsn:
         error_reports.start(config.sentry_dsn, environment=config.portal_env, release=__version__)
     app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
@@ -57,6 +58,7 @@ def _flask_settings(config: Config) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": config.database_url,
         # Errors of the database are logged: without their parameters, which are messages, numbers and secrets.
         "SQLALCHEMY_ENGINE_OPTIONS": {
+            "poolclass": CountedPool,
             "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 30,

@@ -1,9 +1,10 @@
 """The settings of one process, read once from the environment."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sentry_sdk.utils import BadDsn, Dsn
 
@@ -23,6 +24,8 @@ CHECKPOINT_MINUTES = "10,20,30,60"
 # What Heroku and Railway call the commit that they run.
 VERSIONS = ("RELEASE_VERSION", "HEROKU_SLUG_COMMIT", "RAILWAY_GIT_COMMIT_SHA")
 LONGEST_VERSION = 80
+# Of an address, also of one that urlsplit refuses and the database's driver takes.
+PASSWORD = re.compile(r"://[^:/@]*:([^/]+)@")
 
 
 OPTIONAL = ("SMTP_URL", "MAIL_FROM", "SENTRY_DSN", "METRICS_TOKEN", "ALERT_WEBHOOK_URL", "ALERT_MAIL_TO")
@@ -125,6 +128,15 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.portal_env == PRODUCTION
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every value of these that nobody may see, and passwords of addresses as they are written there and meant."""
+        urls = (self.database_url, self.redis_url, self.smtp_url)
+        passwords = [found[1] for url in urls if (found := PASSWORD.search(url))]
+        keys = (self.secret_key, *self.secret_key_fallbacks, *self.encryption_keys)
+        others = (self.evolution_api_key, self.metrics_token, self.alert_webhook_url)
+        return frozenset({*keys, *others, *passwords, *map(unquote, passwords)} - {""})
 
 
 def _keys(listed: str) -> tuple[str, ...]:

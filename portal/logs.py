@@ -1,12 +1,16 @@
 """One structured line per event, with secrets and telephone numbers masked on the way out."""
 
+import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 
 import structlog
 from structlog.typing import Processor
+
+from portal import counters
+from portal.counters import Counted
 
 MASK = "[MASKED]"
 _NAMES = r"secret|token|api_?key|password|authorization|cookie|jwt|credential|qr_?code|pairing"
@@ -37,10 +41,15 @@ _PHONES = re.compile(
     r"|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"
     r")(?!\w|-\w|\.\d)"
 )
+# A shorter one may be a word that stands in any line, say a password of a database on a laptop.
+SHORTEST_OWN_SECRET = 12
 
 
-def configure(*, level: str, as_json: bool) -> None:
-    """Send every logger of the process, third-party ones included, through one masking handler."""
+def configure(*, level: str, as_json: bool, own_secrets: Collection[str] = ()) -> None:
+    """Send every logger of the process, third-party ones included, through one masking handler.
+
+    `own_secrets` are those of the settings: a line never holds one of them, however it got there.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -63,14 +72,17 @@ def configure(*, level: str, as_json: bool) -> None:
                 structlog.processors.format_exc_info,
                 mask_fields,
                 renderer,
+                # After the renderer, which makes a line of the fields.
+                LastNet(own_secrets),  # type: ignore[list-item]
             ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Their INFO lines name job arguments and request paths, and say nothing that our own lines do not.
-    for noisy in ("rq", "rq.worker", "werkzeug", "alembic"):
+    # Their INFO lines name job arguments and request paths, and say nothing that our own lines do not. The last is the
+    # database's pool, whose class SQLAlchemy logs under its own name.
+    for noisy in ("rq", "rq.worker", "werkzeug", "alembic", "portal.monitor.database"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Their warnings name whole addresses, which may hold what only the receiver may know.
     for talkative in ("requests_hardened", "urllib3"):
@@ -99,6 +111,29 @@ def mask(text: str) -> str:
     return _PHONES.sub(_mask_phone, text)
 
 
+class LastNet:
+    """Looks through the whole line once more. What it finds is masked as well, and counted: the masking had a hole."""
+
+    def __init__(self, own_secrets: Collection[str]) -> None:
+        long = {secret for secret in own_secrets if len(secret) >= SHORTEST_OWN_SECRET}
+        # As they are, as Python shows what is within a list, and either as a line of JSON writes it.
+        shown = {form for secret in long for form in (secret, repr(secret)[1:-1])}
+        written = shown | {json.dumps(form)[1:-1] for form in shown}
+        # The longer first, of which a shorter one may be a part.
+        self._own = sorted(written, key=len, reverse=True)
+
+    def __call__(self, logger: object, method: str, line: str) -> str:
+        safe = line
+        # Each is looked for by itself: for fixed texts that is many times quicker than a pattern of all of them.
+        for secret in self._own:
+            safe = safe.replace(secret, MASK)
+        for pattern, replacement in NET:
+            safe = pattern.sub(replacement, safe)
+        if safe != line:
+            counters.count(Counted.SECRETS_IN_LOGS)
+        return safe
+
+
 def _mask_value(found: re.Match[str]) -> str:
     quote = found[2][0] if found[2][0] in "\"'" else ""
     return f"{found[1]}{quote}{MASK}{quote}"
@@ -106,3 +141,13 @@ def _mask_value(found: re.Match[str]) -> str:
 
 def _mask_phone(found: re.Match[str]) -> str:
     return "****" + re.sub(r"\D", "", found[0])[-4:]
+
+
+# What leaves a masked line as it is. The other patterns take the quotes and line breaks of JSON for their own.
+NET: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (_WEBHOOK_URL, rf"\1{MASK}"),
+    (_LINK_URL, rf"\1{MASK}"),
+    (_BEARER, rf"\1 {MASK}"),
+    (_URL_PASSWORD, rf"\1{MASK}\2"),
+    (_PHONES, _mask_phone),
+)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Delete, delete, func, select, true, tuple_
 
-from portal.background import sign_ins
+from portal.background import sign_ins, watching
 from portal.clock import now
 from portal.db import atomic, db
 from portal.models import (
@@ -80,6 +80,7 @@ class _Periods:
 def _list_tasks() -> Iterator[Task]:
     yield _delete_unknown_events
     yield from sign_ins.list_tasks()
+    yield from watching.list_tasks()
     for tenant_id, unit_ids, periods in _list_tenants():
         scope = TenantScope(tenant_id)
         yield OldEvents(scope, periods.events_before)

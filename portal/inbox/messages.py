@@ -3,13 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, extract, func
 from uuid_utils.compat import uuid7
 
+from portal import counters
 from portal.clock import now
-from portal.db import db
+from portal.counters import Counted
+from portal.db import db, on_commit
 from portal.inbox import changes
 from portal.inbox.events import UNSAFE_IN_COLUMNS
 from portal.inbox.facts import MessageSeen
@@ -168,6 +171,8 @@ def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
             delivery.climb(scope, added[seen.external_id], seen.receipt, now())
     db.session.flush()
     _count_found(scope, places)
+    inbound = [place for place in places if not (place.arrival.seen.from_me or place.arrival.seen.is_history)]
+    on_commit(partial(counters.count, Counted.INBOUND, len(inbound)))
     delivery.hand_over_early_receipts(scope, unit_id, added)
     changes.hand_over(scope, unit_id, added)
     heard = list(_of_people(places, added))

@@ -7,8 +7,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import ColumnElement, func, or_, select
 
+from portal import counters
 from portal.clock import now
-from portal.db import among, db
+from portal.counters import INBOUND_S, Counted
+from portal.db import among, attempt, db, on_commit
 from portal.inbox import process
 from portal.models import Connection, EventState, Unit, WebhookEvent
 from portal.services import delivery
@@ -57,10 +59,11 @@ def _drain_unit(waiting: _Waiting) -> int:
         # Before the messages and the lane, as everybody who holds several of them does.
         connection = lock_connection(scope, waiting.unit_id)
         events = _next_events(scope, waiting.unit_id)
+        applied = events
         if not _apply(scope, unit, connection, events):
-            for event in events:
-                _apply_alone(scope, unit, connection, event)
+            applied = [event for event in events if _apply_alone(scope, unit, connection, event)]
         _note_heard(connection, events)
+        _count(applied, failed=len(events) - len(applied))
         return len(events)
 
 
@@ -87,7 +90,7 @@ def _is_due() -> ColumnElement[bool]:
 def _apply(scope: TenantScope, unit: Unit, connection: Connection, events: list[WebhookEvent]) -> bool:
     """The usual way: one savepoint for the batch. False when one of them fails, with nothing applied."""
     try:
-        with db.session.begin_nested():
+        with attempt():
             process.apply(scope, unit, connection, events)
             _note_done(scope, events)
     except Exception:
@@ -102,13 +105,15 @@ def _note_done(scope: TenantScope, events: list[WebhookEvent]) -> None:
     db.session.execute(this.values(state=EventState.DONE).execution_options(synchronize_session=False))
 
 
-def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: WebhookEvent) -> None:
+def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: WebhookEvent) -> bool:
     try:
-        with db.session.begin_nested():
+        with attempt():
             process.apply(scope, unit, connection, [event])
             event.state = EventState.DONE
     except Exception as e:
         _put_off(event, e)
+        return False
+    return True
 
 
 def _put_off(event: WebhookEvent, error: Exception) -> None:
@@ -119,6 +124,20 @@ def _put_off(event: WebhookEvent, error: Exception) -> None:
     if event.attempts >= MOST_ATTEMPTS:
         event.state = EventState.PARKED
     log.warning("event not applied", event_id=event.id, name=event.event, attempts=event.attempts, error=event.error)
+
+
+def _count(applied: list[WebhookEvent], *, failed: int) -> None:
+    """Count them once all this is on disk, and how long those took that were delivered and never failed before."""
+    stored_at = [event.received_at for event in applied if event.error is None and event.repair_id is None]
+
+    def count() -> None:
+        counters.count(Counted.EVENTS_APPLIED, len(applied))
+        counters.count(Counted.EVENTS_FAILED, failed)
+        at = now()
+        for moment in stored_at:
+            counters.observe(INBOUND_S, max(0.0, (at - moment).total_seconds()))
+
+    on_commit(count)
 
 
 def _note_heard(connection: Connection, events: list[WebhookEvent]) -> None:

@@ -100,6 +100,32 @@ def carry_out(comparison: Comparison) -> bool:
     return True
 
 
+def outline(connection: Connection, unit: Unit, *, is_late: bool = False) -> Comparison:
+    """What a comparison of the unit would look at now."""
+    compared_until = connection.compared_until or now()
+    chats = [phone.PERSON_SUFFIX, phone.LID_SUFFIX]
+    kept = {GROUP: unit.keeps_groups, STORIES: unit.keeps_stories, BROADCAST: unit.keeps_broadcasts}
+    return Comparison(
+        tenant_id=connection.tenant_id,
+        unit_id=connection.unit_id,
+        server_id=connection.evolution_server_id or servers.default_server_id(),
+        instance_name=connection.instance_name or "",
+        phone=connection.phone,
+        compared_until=compared_until,
+        since=max(compared_until - OVERLAP, now() - LONGEST),
+        until=now() - SETTLED_AFTER,
+        chats=(*chats, *(ending for ending, is_kept in kept.items() if is_kept)),
+        is_late=is_late,
+    )
+
+
+def look_through(scope: TenantScope, comparison: Comparison, page: StoredPage) -> tuple[int, int]:
+    """How many messages of one page should be here and are not, and how many are of chats that the unit leaves out."""
+    difference = compare(scope, comparison.unit_id, _wanted(comparison, page))
+    left_out = [record for record in page.records if not _chat_of(record).endswith(comparison.chats)]
+    return len(difference.missed), len(left_out)
+
+
 def hurry_after_downtime() -> bool:
     """When no worker was at work just before, compare every connected unit at once, as late as that is."""
     since = func.now() - DOWNTIME
@@ -117,21 +143,8 @@ def hurry_after_downtime() -> bool:
 
 def _comparison(connection: Connection, unit: Unit, due_at: datetime) -> Comparison:
     # Whoever was never compared begins now.
-    compared_until = connection.compared_until = connection.compared_until or now()
-    chats = [phone.PERSON_SUFFIX, phone.LID_SUFFIX]
-    kept = {GROUP: unit.keeps_groups, STORIES: unit.keeps_stories, BROADCAST: unit.keeps_broadcasts}
-    return Comparison(
-        tenant_id=connection.tenant_id,
-        unit_id=connection.unit_id,
-        server_id=connection.evolution_server_id or servers.default_server_id(),
-        instance_name=connection.instance_name or "",
-        phone=connection.phone,
-        compared_until=compared_until,
-        since=max(compared_until - OVERLAP, now() - LONGEST),
-        until=now() - SETTLED_AFTER,
-        chats=(*chats, *(ending for ending, is_kept in kept.items() if is_kept)),
-        is_late=due_at < now() - DOWNTIME,
-    )
+    connection.compared_until = connection.compared_until or now()
+    return outline(connection, unit, is_late=due_at < now() - DOWNTIME)
 
 
 def _read(client: EvolutionClient, comparison: Comparison) -> None:
@@ -161,11 +174,7 @@ def _come_back(comparison: Comparison) -> None:
 
 def _take(comparison: Comparison, page: StoredPage, hole: _Hole, *, until: datetime) -> None:
     """Hand the inbox what we lack of one page, and note how far the unit is compared."""
-    stored = {
-        record["key"]["id"]: _event(comparison, record)
-        for record in reversed(page.records)
-        if _is_wanted(comparison, record)
-    }
+    stored = _wanted(comparison, page)
     scope = TenantScope(comparison.tenant_id)
     with across_tenants("the comparison names the tenant"), atomic():
         # Before the hole: the inbox holds the connection while it counts what came out of it.
@@ -181,13 +190,22 @@ def _take(comparison: Comparison, page: StoredPage, hole: _Hole, *, until: datet
             on_commit(queue.wake_inbox)
 
 
+def _wanted(comparison: Comparison, page: StoredPage) -> dict[str, dict[str, Any]]:
+    """WhatsApp's id -> the event, of those of which the inbox makes messages, oldest first."""
+    records = (record for record in reversed(page.records) if _is_wanted(comparison, record))
+    return {record["key"]["id"]: _event(comparison, record) for record in records}
+
+
 def _is_wanted(comparison: Comparison, record: dict[str, Any]) -> bool:
     """Whether the inbox makes a message of it."""
-    key = record.get("key") or {}
-    chat = str(key.get("remoteJid") or "")
+    key, chat = record.get("key") or {}, _chat_of(record)
     if chat == STORIES and STORIES not in comparison.chats:
         return False
     return bool(key.get("id")) and chat.endswith(comparison.chats) and record.get("messageType") not in NO_MESSAGES
+
+
+def _chat_of(record: dict[str, Any]) -> str:
+    return str((record.get("key") or {}).get("remoteJid") or "")
 
 
 def _event(comparison: Comparison, record: dict[str, Any]) -> dict[str, Any]:

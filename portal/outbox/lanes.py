@@ -4,13 +4,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, select, update
 
+from portal import counters
 from portal.clock import now
-from portal.db import atomic, db
+from portal.counters import Counted
+from portal.db import atomic, db, on_commit
 from portal.evolution.types import OutgoingMedia
 from portal.models import CAMPAIGN_PRIORITY, Media, Message, MessageStatus
 from portal.outbox import statements
@@ -76,7 +79,9 @@ def claim(owner_id: UUID, *, free: Mapping[UUID, int], keeping_ids: list[UUID]) 
         resting = set(units) - {row["unit_id"] for row in rows}
         if resting:
             db.session.execute(statements.PUT_TO_REST, {"units": list(resting)})
-        return [_claimed(row, read_at) for row in rows if row["status"] == MessageStatus.SENDING]
+        claimed = [_claimed(row, read_at) for row in rows if row["status"] == MessageStatus.SENDING]
+        on_commit(partial(counters.count, Counted.SENDS_NOT_POSSIBLE, len(rows) - len(claimed)))
+        return claimed
 
 
 def seconds_to_next(servers: list[UUID]) -> float | None:

@@ -4,14 +4,16 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, func
 
-from portal import logs
+from portal import counters, logs
 from portal.clock import now
-from portal.db import atomic, db
+from portal.counters import Counted
+from portal.db import atomic, db, on_commit
 from portal.evolution.errors import (
     NOT_ON_WHATSAPP,
     UNIT_AWAY,
@@ -66,6 +68,8 @@ def outcome_of_test(message: ClaimedMessage) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Release:
+    # What became of the send; None where somebody else settled it before.
+    counted: Counted | None
     pause_s: float = 0.0
     away_count: int = 0
     away_reason: str | None = None
@@ -84,7 +88,14 @@ def record(outcomes: Sequence[Outcome]) -> list[Outcome]:
         _take_back(mine)
         _deliver_tests(mine)
         _release(mine, releases)
+        on_commit(partial(_count, [releases[o.message.id].counted for o in mine if not o.message.is_test]))
     return [outcome for outcome in outcomes if outcome.message.unit_id not in free]
+
+
+def _count(ends: Iterable[Counted | None]) -> None:
+    for end in ends:
+        if end is not None:
+            counters.count(end)
 
 
 def _take_back(outcomes: Sequence[Outcome]) -> None:
@@ -113,11 +124,12 @@ def _record_together(outcomes: Iterable[Outcome]) -> dict[UUID, _Release]:
     sent = {o.message.id: o.sent for o in outcomes if o.sent is not None and not _is_other_number(o)}
     if sent:
         values = {"ids": list(sent), "external_ids": [s.external_id for s in sent.values()], "at": now()}
-        releases |= {message_id: _Release() for message_id in db.session.scalars(statements.RECORD_SENT, values)}
+        recorded = db.session.scalars(statements.RECORD_SENT, values)
+        releases |= {message_id: _Release(Counted.SENDS_OK) for message_id in recorded}
     turned_away = {o.message.id: o.error.code for o in outcomes if o.error is not None and o.is_server_away}
     if turned_away:
         returned = db.session.scalars(statements.RETURN_TO_QUEUE, {"ids": list(turned_away)})
-        releases |= {message_id: _Release(away_reason=turned_away[message_id]) for message_id in returned}
+        releases |= {id_: _Release(Counted.SENDS_RETRIED, away_reason=turned_away[id_]) for id_ in returned}
     return releases
 
 
@@ -129,23 +141,24 @@ def _record_alone(outcome: Outcome) -> _Release:
         assert outcome.sent is not None
         delivery.confirm_sent(scope, message, external_id=outcome.sent.external_id, at=now())
         _keep_confirmed_number(scope, claimed, outcome.sent.jid)
-        return _Release()
+        return _Release(Counted.SENDS_OK)
     if error.is_limit:
         lanes.limit_new_chats(scope, claimed.unit_id, ColdReason.RATE_LIMITED)
     if outcome.is_server_away:
         _return_to_queue(scope, message)
-        return _Release(away_reason=error.code)
+        return _Release(Counted.SENDS_RETRIED, away_reason=error.code)
     if isinstance(error, EvolutionUnavailable):
         return _put_back(scope, message, error)
     if error.code == NOT_ON_WHATSAPP:
         _note_absence(scope, claimed)
     if isinstance(error, EvolutionFailed | EvolutionRejected):
         return _fail(scope, message, error, is_final=isinstance(error, EvolutionRejected))
-    if message.status == MessageStatus.SENDING:
-        # It may have left: nobody sends it again before an echo, Evolution's stored messages or a person settle it.
-        message.status, message.look_up_at = MessageStatus.UNCONFIRMED, now() + FIRST_LOOK_UP
-        _note_error(message, error)
-    return _Release()
+    if message.status != MessageStatus.SENDING:
+        return _Release(None)
+    # It may have left: nobody sends it again before an echo, Evolution's stored messages or a person settle it.
+    message.status, message.look_up_at = MessageStatus.UNCONFIRMED, now() + FIRST_LOOK_UP
+    _note_error(message, error)
+    return _Release(Counted.SENDS_UNCONFIRMED)
 
 
 def _put_back(scope: TenantScope, message: Message, error: EvolutionError) -> _Release:
@@ -157,21 +170,22 @@ def _put_back(scope: TenantScope, message: Message, error: EvolutionError) -> _R
         is_stuck = away_count % RESTART_AFTER_AWAY == 0
         _ask_of_connection(scope, message.unit_id, ConnectionAction.RESTART if is_stuck else ConnectionAction.CHECK)
     _return_to_queue(scope, message)
-    return _Release(pause_s=_pause_s(away_count - 1), away_count=away_count, away_reason=error.code)
+    pause_s = _pause_s(away_count - 1)
+    return _Release(Counted.SENDS_RETRIED, pause_s=pause_s, away_count=away_count, away_reason=error.code)
 
 
 def _fail(scope: TenantScope, message: Message, error: EvolutionError, *, is_final: bool) -> _Release:
     """Nothing left. Final, or the third time: the message fails with the reason; else it is tried again."""
     if not _is_open(message):
-        return _Release()
+        return _Release(None)
     _note_error(message, error)
     message.retry_count += 1
     message.last_retry_at = now()
     if is_final or message.retry_count >= MOST_ATTEMPTS:
         message.status, message.failed_at = MessageStatus.FAILED, now()
-        return _Release()
+        return _Release(Counted.SENDS_NOT_POSSIBLE if error.code == NOT_ON_WHATSAPP else Counted.SENDS_FAILED)
     _return_to_queue(scope, message)
-    return _Release(pause_s=_pause_s(message.retry_count - 1))
+    return _Release(Counted.SENDS_RETRIED, pause_s=_pause_s(message.retry_count - 1))
 
 
 def _release(outcomes: Sequence[Outcome], releases: dict[UUID, _Release]) -> None:

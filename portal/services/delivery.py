@@ -3,10 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from portal import counters
 from portal.clock import now
-from portal.db import among, db
+from portal.counters import Counted
+from portal.db import among, db, on_commit
 from portal.models import (
     ColdReason,
     Conversation,
@@ -150,6 +153,8 @@ def _fail(scope: TenantScope, message: Message, at: datetime) -> None:
     # Whatever a person had decided about it was decided without knowing this.
     message.status, message.failed_at, message.handled_at = MessageStatus.FAILED, at, None
     message.error_code = NEW_CHAT_REFUSED if message.is_cold else REFUSED
+    if message.source != MessageSource.PHONE:
+        on_commit(partial(counters.count, Counted.SENDS_REFUSED))
     if message.is_cold:
         lanes.limit_new_chats(scope, message.unit_id, ColdReason.NEW_CHATS_REFUSED)
 

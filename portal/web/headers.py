@@ -60,7 +60,7 @@ LEFT_BEHIND = '"cache", "storage"'
 # Arguments of addresses that let in whoever knows them.
 SECRET_ARGUMENTS = frozenset({"token", "secret"})
 # Platforms probe by names of their own. The webhook door looks at its secret, and no name may cost an event.
-ANY_HOST = ("api_health.alive", "api_health.ready", "webhooks.take")
+ANY_HOST = ("api_health.alive", "api_health.ready", "metrics.show", "webhooks.take")
 
 # Somebody at the machine itself, or a proxy on it that passes on its own name for us: no browser elsewhere gets here
 # by these.

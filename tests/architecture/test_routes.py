@@ -24,6 +24,7 @@ PUBLIC = {
     *(f"account_links.{name}" for name in ("ask_page", "ask", "show", "choose")),
     "reference.show",
     "webhooks.take",
+    "metrics.show",
     "api-docs.openapi_json",
     "api_health.alive",
     "api_health.ready",
