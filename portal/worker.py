@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -26,6 +27,7 @@ from portal.config import Config, ConfigError
 from portal.db import db
 from portal.extensions import init_parts, parts
 from portal.jobs import Workplace
+from portal.monitor import flusher, notices, watch
 from portal.outbox import backfill, owners, servers
 from portal.services import key_rotation
 
@@ -143,8 +145,13 @@ def work(app: Flask, config: Config, name: str) -> int:
     jobs.open_workplace(workplace)
     with app.app_context():
         db.engine.dispose(close=False)
+    flusher.start(app.app_context)
     threading.Thread(target=_meet_server, args=(app,), name="meet-server", daemon=True).start()
     threading.Thread(target=_keep, args=(app, workplace, os.getppid()), name="keeper", daemon=True).start()
+    if name == queue.BACKGROUND:
+        # Beside the relay: neither a long import nor a mail server that hangs may delay a checkpoint.
+        threading.Thread(target=_watch, args=(app, watch.work), name="watch", daemon=True).start()
+        threading.Thread(target=_watch, args=(app, notices.work), name="notices", daemon=True).start()
     worker = RelayWorker([name], connection=parts.redis, serializer=JSONSerializer, log_job_description=False)
     worker.workplace = workplace
     worker.work(logging_level="WARNING")
@@ -153,6 +160,7 @@ def work(app: Flask, config: Config, name: str) -> int:
         with app.app_context():
             owners.leave(workplace.owner_id)
     log.info("worker stopped", queue=name, in_flight=not is_done)
+    flusher.finish()
     error_reports.flush()
     return 0 if is_done or workplace.stopping.is_set() else 1
 
@@ -188,6 +196,17 @@ def _meet_server(app: Flask) -> None:
         except Exception:
             log.exception("default Evolution server not noted")
             time.sleep(KEEPER_S)
+
+
+def _watch(app: Flask, work: Callable[[], object]) -> None:
+    """Make one round after the other, as long as this process lives."""
+    while True:
+        try:
+            with app.app_context():
+                work()
+        except Exception:
+            log.exception("watch round failed", work=work.__module__)
+        time.sleep(watch.ROUND_S)
 
 
 def _see_to_relay(workplace: Workplace) -> None:
