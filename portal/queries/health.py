@@ -69,13 +69,17 @@ def _check_redis() -> tuple[bool, str]:
     return True, f"answered in {_elapsed_ms(began_at)} ms"
 
 
-def _check_workers() -> tuple[bool, str]:
+def worker_ages_s() -> dict[str, float]:
+    """Queue -> how long ago the worker of it that was heard last was heard; one that never was is left out."""
     # The database's own clock on both sides: the workers may run on other machines.
     age_s = func.extract("epoch", func.clock_timestamp() - func.max(Relay.heartbeat_at))
     with across_tenants("workers serve every tenant"):
-        ages = {
-            queue: float(age) for queue, age in db.session.execute(select(Relay.queue, age_s).group_by(Relay.queue))
-        }
+        ages = db.session.execute(select(Relay.queue, age_s).group_by(Relay.queue))
+        return {queue: float(age) for queue, age in ages}
+
+
+def _check_workers() -> tuple[bool, str]:
+    ages = worker_ages_s()
     lines = [f"{queue}: {_heard(ages.get(queue))}" for queue in QUEUES]
     is_ok = all(ages.get(queue, float("inf")) < OLDEST_HEARTBEAT.total_seconds() for queue in QUEUES)
     return is_ok, ", ".join(lines)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, select
 
 from portal.clock import now
 from portal.db import db
-from portal.errors import NotFound
-from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Unit
-from portal.tenancy import TenantScope
+from portal.errors import Conflict, NotFound
+from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Tenant, Unit
+from portal.tenancy import TenantScope, across_tenants
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,26 @@ def get_unit_by_id(scope: TenantScope, id_or_slug: str) -> Unit:
     if unit.archived_at is not None:
         raise NotFound("no such unit")
     return unit
+
+
+def find_by_path(path: str) -> tuple[Tenant, Unit]:
+    """The tenant and the unit that `tenant/unit` names, or the unit's short name alone where it is the only one.
+
+    Raises NotFound, and Conflict where several tenants have a unit of that name.
+    """
+    tenant_slug, _slash, unit_slug = path.replace("\x00", "").rpartition("/")
+    named = select(Tenant, Unit).join(Unit, Unit.tenant_id == Tenant.id)
+    named = named.where(Unit.slug == unit_slug, Unit.archived_at.is_(None)).limit(2)
+    if tenant_slug:
+        named = named.where(Tenant.slug == tenant_slug)
+    with across_tenants("an operator names a unit of any tenant"):
+        found = db.session.execute(named).all()
+    if not found:
+        raise NotFound(f"There is no unit {path}. Name it as TENANT/UNIT, by their short names.")
+    if len(found) > 1:
+        raise Conflict(f"Several tenants have a unit {unit_slug}. Name it as TENANT/UNIT.")
+    tenant, unit = found[0]
+    return tenant, unit
 
 
 def find_only_unit(scope: TenantScope) -> Unit | None:
