@@ -21,7 +21,8 @@ from portal.webhooks.relay import WebhookRelay
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.5
+# How long a relay waits that nobody wakes.
+POLL_S = {queue.INBOX: 0.5, queue.OUTBOX: 0.5, queue.BACKGROUND: 2.0, queue.WEBHOOKS: 0.5}
 PAUSE_AFTER_ERROR_S = 1.0
 AppContext = Callable[[], AbstractContextManager[object]]
 
@@ -95,7 +96,7 @@ def _drain(here: Workplace, step: Callable[[], float | None]) -> None:
         while not here.stopping.is_set() and (time.monotonic() < until or not queue.is_reachable()):
             pause_s = _step(here, step)
             if pause_s is None or pause_s > 0:
-                here.listener.wait(min(POLL_S, pause_s or POLL_S))
+                here.listener.wait(min(POLL_S[here.name], pause_s or POLL_S[here.name]))
     finally:
         here.is_draining = False
     if not here.stopping.is_set() and queue.relay_queue(here.name).count == 0:
