@@ -42,6 +42,7 @@ SHEETS = (
     "account",
     "webhooks",
     "audit",
+    "diagnosis",
     "utilities",
 )
 

@@ -16,10 +16,13 @@ SENTENCES: Mapping[str, str] = {
     "unit.changed": _("%(who)s changed the settings of the unit %(what)s."),
     "unit.archived": _("%(who)s archived the unit %(what)s."),
     "unit.pace_changed": _("%(who)s changed the pace of the unit %(what)s."),
+    "unit.lane_woken": _("%(who)s had the messages that wait at the unit %(what)s looked at again."),
     "connection.connect": _("%(who)s asked for a code to connect the unit %(what)s."),
     "connection.disconnect": _("%(who)s disconnected the unit %(what)s."),
     "connection.restart": _("%(who)s restarted the connection of the unit %(what)s."),
     "connection.delete": _("%(who)s deleted the connection of the unit %(what)s."),
+    "connection.checked": _("%(who)s had the connection of the unit %(what)s checked at Evolution."),
+    "connection.compared": _("%(who)s had missed messages of the unit %(what)s fetched."),
     "connection.move": _("%(who)s moved the unit %(what)s to another server."),
     "scan_link.created": _("%(who)s made a link by which anybody can connect the unit %(what)s."),
     "scan_link.revoked": _("%(who)s ended the link for connecting the unit %(what)s."),
@@ -84,6 +87,8 @@ SENTENCES: Mapping[str, str] = {
     "webhook_deliveries.replayed": _("%(who)s had news posted again to the webhook address %(what)s."),
     "webhook_events.replayed": _("%(who)s gave parked events back to the inbox."),
     "webhook_events.forgotten": _("%(who)s deleted events of an unknown instance."),
+    "alert.acknowledged": _("%(who)s acknowledged an alert."),
+    "alert.tested": _("%(who)s raised a test alert."),
     "api_token.created": _("%(who)s made the API token %(what)s."),
     "api_token.revoked": _("%(who)s revoked the API token %(what)s."),
     "api_token.rotated": _("%(who)s made a new secret for the API token %(what)s."),
@@ -148,7 +153,7 @@ GROUPS: Mapping[str, Group] = {
     "api": Group(_("API"), frozenset({"api_token", "webhook_endpoint", "webhook_deliveries"})),
     "company": Group(_("Company and its data"), frozenset({"tenant", "audit"})),
     "people": Group(_("People and signing in"), frozenset({"user", "member", "access_grant"})),
-    "portal": Group(_("Servers and events"), frozenset({"server", "webhook_events"})),
+    "portal": Group(_("Servers, events and alerts"), frozenset({"server", "webhook_events", "alert"})),
 }
 
 

@@ -19,6 +19,8 @@ from portal.web import (
     consent,
     contacts,
     conversations,
+    counting,
+    diagnosis,
     errors,
     formats,
     headers,
@@ -27,6 +29,7 @@ from portal.web import (
     members,
     merges,
     message_templates,
+    metrics,
     operator,
     paces,
     privacy,
@@ -45,6 +48,7 @@ from portal.web import (
 NOUNS_OF_A_TENANT = (
     units.bp,
     checks.bp,
+    diagnosis.bp,
     connections.bp,
     conversations.bp,
     media.bp,
@@ -71,6 +75,8 @@ NOUNS_OF_A_TENANT = (
 
 def register(app: Flask) -> None:
     """Wire error pages, headers, the words templates use, and all routes."""
+    # First, so that it sees each answer last, as it leaves.
+    counting.register(app)
     errors.register(app)
     headers.register(app)
     formats.register(app)
@@ -79,6 +85,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(_tenant_pages())
     for blueprint in (account_links.bp, scan.bp, account.bp, second_factors.bp, operator.bp, reference.bp, webhooks.bp):
         app.register_blueprint(blueprint)
+    app.register_blueprint(metrics.bp)
     api.register(app)
 
 

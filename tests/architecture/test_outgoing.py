@@ -27,6 +27,10 @@ MAY_CALL = {
     "portal/services/webhook_addresses.py",
     # The mail server of the settings.
     "portal/background/smtp.py",
+    # A portal, and the simulator beside it, whose addresses only operators give.
+    "portal/monitor/smoke/client.py",
+    # This portal itself, at its own address.
+    "portal/monitor/gate/live.py",
     # Sentry, at the address of the settings.
     "portal/error_reports.py",
     # Reads that address, and opens none.

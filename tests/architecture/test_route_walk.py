@@ -18,7 +18,8 @@ from werkzeug.routing import Rule
 from portal.db import atomic, db
 from portal.models import CampaignRecipient, Contact, EventState, Message, WebhookEvent
 from portal.permissions import ApiScope
-from portal.services import merging
+from portal.services import alerts, merging, releases
+from portal.services.audit import Actor
 from portal.tenancy import across_tenants, acting_for
 from portal.web.api import waiting
 from tests.architecture import callers
@@ -50,6 +51,8 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 def acme(database: None) -> Company:
     company = make_company("acme")
     make_ready(company)
+    releases.register("walked")
+    alerts.raise_test(Actor(company.admin.id))
     return apart(company)
 
 

@@ -12,11 +12,13 @@ from werkzeug.test import TestResponse
 
 from portal.db import Base, db
 from portal.models import (
+    Alert,
     ApiToken,
     Campaign,
     ContactMerge,
     Import,
     MessageTemplate,
+    Release,
     Tag,
     User,
     UserSession,
@@ -52,6 +54,8 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "family_id": lambda company: _first_family_id(company),
     "user_id": lambda company: str(company.agent.id),
     "tenant_id": lambda company: str(company.scope.tenant_id),
+    "release_id": lambda company: _newest_of_none(Release),
+    "alert_id": lambda company: _newest_of_none(Alert),
 }
 # What stands in an address and names no row, or is a secret that only its holder knows.
 OTHER_ARGUMENTS = {
@@ -64,6 +68,8 @@ OTHER_ARGUMENTS = {
     "filename": "css/base.css",
     "number": "1",
     "kind": "invitation",
+    "fix": "check",
+    "incident": "unconnected",
 }
 
 
@@ -72,6 +78,12 @@ def _newest(model: Any, company: Company) -> str:
     with across_tenants("a walk looks for a row"):
         owned = select(model.id).where(model.tenant_id == company.scope.tenant_id)
         return str(db.session.scalars(owned.order_by(model.id.desc())).first())
+
+
+def _newest_of_none(model: Any) -> str:
+    """The id of the newest row of what belongs to no company: only an operator's addresses name one."""
+    with across_tenants("a walk looks for a row"):
+        return str(db.session.scalars(select(model.id).order_by(model.id.desc())).first())
 
 
 def _named_token_id(company: Company) -> str:

@@ -18,6 +18,7 @@ from tests.browser.looks import (
     walk,
 )
 from tests.browser.people import HOME, Visitors, ask_for_code, link_unit, make_unit, qr_code
+from tests.browser.releases import seed_release
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
@@ -54,6 +55,7 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
         *list_template_sights(template, linked),
         *list_draft_sights(draft, template),
         *list_run_sights(running, linked, waiting),
+        *list_golive_sights(running),
     ]
 
 
@@ -152,6 +154,15 @@ def list_run_sights(stack: Stack, linked: str, waiting: str) -> list[Sight]:
         Sight("campaign paused", f"{HOME}/campaigns/{paused}"),
         Sight("cancel a campaign", f"{run}/cancel"),
         Sight("recipients", f"{run}/recipients"),
+    ]
+
+
+def list_golive_sights(stack: Stack) -> list[Sight]:
+    seed_release(stack)
+    return [
+        Sight("go-live board", "/operator/golive", AN_OPERATOR),
+        Sight("metrics", "/operator/metrics", AN_OPERATOR),
+        Sight("alerts", "/operator/alerts", AN_OPERATOR),
     ]
 
 
