@@ -1,7 +1,7 @@
 """The operator's page of alerts: what is open, who took it on, who was told."""
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -133,7 +133,7 @@ def test_poll_is_empty_until_there_is_news(operator: FlaskClient) -> None:
     assert "<html" not in after.text
 
 
-@pytest.mark.parametrize("path", ["", "/test", f"/{uuid4()}/acknowledge"])
+@pytest.mark.parametrize("path", ["", "/test", f"/{UUID(int=1)}/acknowledge"])
 def test_alerts_are_the_operators_alone(app: Flask, admin: FlaskClient, path: str) -> None:
     method = "POST" if path else "GET"
 
