@@ -2,7 +2,8 @@
 # Windows PowerShell 5.1 or PowerShell 7.
 #
 #   $env:PORTAL_SMOKE_PASSWORD = '...'
-#   scripts\smoke.ps1 -Url https://portal.example.com -Email me@company.com -Phone +5511988880001 [-Unit centro] [-Code 123456]
+#   powershell -ExecutionPolicy Bypass -File scripts\smoke.ps1 -Url https://portal.example.com -Email me@company.com `
+#       -Phone +5511988880001 [-Unit centro] [-Code 123456]
 #
 # Pauses until the unit's phone is linked, ends with status 0 only when the message was delivered. Further settings are
 # taken from the environment: SMOKE_SCAN_LIMIT_S (300), SMOKE_DELIVERY_LIMIT_S (120), and for a portal beside a
@@ -58,6 +59,12 @@ function Get-Setting([string] $Name, [string] $Usual) {
     return $Usual
 }
 
+function Get-Seconds([string] $Name, [string] $Usual) {
+    $value = Get-Setting $Name $Usual
+    if ($value -notmatch '^[0-9]{1,6}$') { Stop-Usage "$Name must be whole seconds." }
+    return [int] $value
+}
+
 function Test-Address([string] $Address) {
     $uri = $null
     if (-not [Uri]::TryCreate($Address, [UriKind]::Absolute, [ref] $uri)) { return $false }
@@ -78,6 +85,12 @@ function Get-Field($Object, [string[]] $Path) {
 
 function Get-Masked([string] $Number) {
     return '****' + $Number.Substring([Math]::Max(0, $Number.Length - 4))
+}
+
+# Of a number, however it is typed: with or without country code and ninth digit these are the same.
+function Get-LastEight([string] $Number) {
+    $digits = '00000000' + ($Number -replace '[^0-9]', '')
+    return $digits.Substring($digits.Length - 8)
 }
 
 function Write-Call([int] $Number, [string] $Verdict, [string] $Detail) {
@@ -181,6 +194,15 @@ function Get-State {
     return Get-Field $script:Body 'status'
 }
 
+function Test-Simulator {
+    try {
+        $response = $Http.GetAsync($Simulator + '/simulator/instances').GetAwaiter().GetResult()
+        $text = $response.Content.ReadAsStringAsync().GetAwaiter().GetResult()
+    }
+    catch { return $false }
+    return ([int] $response.StatusCode -eq 200) -and ($text -match '^\s*\[')
+}
+
 function Invoke-SimulatedScan {
     $picture = Get-Field $script:Body 'qrCode'
     $kept = $script:Token
@@ -251,22 +273,27 @@ $Url = $Url.TrimEnd('/')
 $Password = Get-Setting 'PORTAL_SMOKE_PASSWORD' ''
 $ScanWith = Get-Setting 'SMOKE_SCAN_WITH' 'phone'
 $Simulator = (Get-Setting 'SIMULATOR_URL' '').TrimEnd('/')
-$ScanLimitS = [int] (Get-Setting 'SMOKE_SCAN_LIMIT_S' '300')
-$DeliveryLimitS = [int] (Get-Setting 'SMOKE_DELIVERY_LIMIT_S' '120')
+$ScanLimitS = Get-Seconds 'SMOKE_SCAN_LIMIT_S' '300'
+$DeliveryLimitS = Get-Seconds 'SMOKE_DELIVERY_LIMIT_S' '120'
 if (-not (Test-Address $Url)) { Stop-Usage '-Url must begin with https://, or the password could be read on the way.' }
 if (-not $Email) { Stop-Usage '-Email is missing.' }
 if (-not $Password) { Stop-Usage 'Give the password in PORTAL_SMOKE_PASSWORD, and not on the command line.' }
 if (@('phone', 'simulator') -notcontains $ScanWith) { Stop-Usage 'SMOKE_SCAN_WITH must be phone or simulator.' }
-if (($ScanWith -eq 'phone') -and -not $Phone) { Stop-Usage 'Say with -Phone who gets the message, say your own number.' }
 if (($ScanWith -eq 'simulator') -and -not (Test-Address $Simulator)) {
     Stop-Usage 'SIMULATOR_URL must be the address of the simulated Evolution API.'
 }
-if (-not $Phone) { $Phone = '+5511988880001' }
+# Somebody of the simulator. Elsewhere the unit may be a real one, and the number anybody's.
+if (-not $Phone -and ($ScanWith -eq 'simulator') -and ([Uri] $Url).IsLoopback) { $Phone = '+5511988880001' }
+if (-not $Phone) { Stop-Usage 'Say with -Phone who gets the message, say your own number.' }
 
 $handler = [Net.Http.HttpClientHandler]::new()
 $handler.AllowAutoRedirect = $false
 $Http = [Net.Http.HttpClient]::new($handler)
 $Http.Timeout = [TimeSpan]::FromSeconds(30)
+if (($ScanWith -eq 'simulator') -and -not (Test-Simulator)) {
+    [Console]::Error.WriteLine('SIMULATOR_URL: no simulator answers. Start the simulator, or correct SIMULATOR_URL.')
+    exit 1
+}
 
 $script:Name = 'health'
 Invoke-Portal @(200) 'GET' '/health' $null ''
@@ -321,7 +348,7 @@ $own = [string] (Get-Field $script:Body 'phone')
 Complete-Call ('connected as ' + (Get-Masked $own))
 
 $script:Name = 'message'
-if (($Phone -replace '[^0-9]', '') -eq $own) {
+if ((Get-LastEight $Phone) -eq (Get-LastEight $own)) {
     # Versions of Evolution differ in whether they report that it was delivered.
     Stop-Failed "This number is the unit's own." 'Name another one with -Phone, say your own.'
 }

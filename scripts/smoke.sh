@@ -35,25 +35,46 @@ done
 SCAN_WITH=${SMOKE_SCAN_WITH:-phone} SIMULATOR=${SIMULATOR_URL:-}
 SCAN_LIMIT_S=${SMOKE_SCAN_LIMIT_S:-300} DELIVERY_LIMIT_S=${SMOKE_DELIVERY_LIMIT_S:-120}
 SECURE='^https://[^/@?#[:space:]]+(/[^@?#[:space:]]*)?$'
-OF_THIS_MACHINE='^http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?$'
+OF_THIS_MACHINE='^https?://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?(/[^@?#[:space:]]*)?$'
+WHOLE_SECONDS='^[0-9]{1,6}$'
 
 is_usable() { [[ $1 =~ $SECURE || $1 =~ $OF_THIS_MACHINE ]]; }
+
+is_of_simulator() {
+    local instances
+    instances=$(curl --disable --silent --fail --connect-timeout 5 --max-time 30 --proto '=http,https' \
+        --url "$1/simulator/instances") && jq -e 'type == "array"' <<<"$instances" >/dev/null 2>&1
+}
 
 is_usable "$URL" || usage "--url must begin with https://, or the password could be read on the way."
 [ -n "$EMAIL" ] || usage "--email is missing."
 [ -n "${PORTAL_SMOKE_PASSWORD:-}" ] || usage "Give the password in PORTAL_SMOKE_PASSWORD, and not on the command line."
+[[ $SCAN_LIMIT_S =~ $WHOLE_SECONDS ]] || usage "SMOKE_SCAN_LIMIT_S must be whole seconds."
+[[ $DELIVERY_LIMIT_S =~ $WHOLE_SECONDS ]] || usage "SMOKE_DELIVERY_LIMIT_S must be whole seconds."
 case $SCAN_WITH in
-    phone) [ -n "$PHONE" ] || usage "Say with --phone who gets the message, say your own number." ;;
+    phone) ;;
     simulator)
         is_usable "${SIMULATOR%/}" || usage "SIMULATOR_URL must be the address of the simulated Evolution API."
-        PHONE=${PHONE:-+5511988880001}
+        # Somebody of the simulator. Elsewhere the unit may be a real one, and the number anybody's.
+        [[ ! $URL =~ $OF_THIS_MACHINE ]] || PHONE=${PHONE:-+5511988880001}
         ;;
     *) usage "SMOKE_SCAN_WITH must be phone or simulator." ;;
 esac
+[ -n "$PHONE" ] || usage "Say with --phone who gets the message, say your own number."
+if [ "$SCAN_WITH" = simulator ] && ! is_of_simulator "${SIMULATOR%/}"; then
+    printf '%s\n' "SIMULATOR_URL: no simulator answers. Start the simulator, or correct SIMULATOR_URL." >&2
+    exit 1
+fi
 # For jq, so that none of it stands on a command line that others on this machine see.
 export EMAIL UNIT PHONE CODE PORTAL_SMOKE_PASSWORD
 
 masked() { printf '****%s' "${1: -4}"; }
+
+# Of a number, however it is typed: with or without country code and ninth digit these are the same.
+last_eight() {
+    local digits=00000000${1//[^0-9]/}
+    printf '%s' "${digits: -8}"
+}
 
 field() { jq -r "$1 // empty | tostring" <<<"$BODY"; }
 
@@ -88,13 +109,13 @@ request() { # method, address, body, header
         51 | 60) failed "The certificate is not valid for this address." "Put the certificate right." ;;
         *) failed "Nothing answers at this address (curl: $code)." "See that the web process runs, and that --url is right." ;;
     esac
-    while [[ $response == HTTP/*' 100'* ]]; do response=${response#*$'\r\n\r\n'}; done
+    while [[ $response =~ ^HTTP/[0-9.]+\ 1[0-9][0-9] ]]; do response=${response#*$'\r\n\r\n'}; done
     head=${response%%$'\r\n\r\n'*} rest=${response#*$'\r\n\r\n'}
     read -r STATUS TOOK_MS <<<"${rest##*$'\n'}"
     TOOK_MS=$((10#${TOOK_MS/[.,]/} / 1000))
     BODY=${rest%$'\n'*}
     RETRY_AFTER_S=1
-    if [[ $head =~ [Rr]etry-[Aa]fter:\ *([0-9]+) ]]; then RETRY_AFTER_S=${BASH_REMATCH[1]}; fi
+    if [[ $head =~ [Rr]etry-[Aa]fter:\ *([0-9]{1,9}) ]]; then RETRY_AFTER_S=${BASH_REMATCH[1]}; fi
 }
 
 # One call of the portal, which must be answered with one of these statuses.
@@ -257,7 +278,7 @@ OWN=$(field .phone)
 passed "connected as $(masked "$OWN")"
 
 NAME="message"
-if [ "${PHONE//[^0-9]/}" = "$OWN" ]; then
+if [ "$(last_eight "$PHONE")" = "$(last_eight "$OWN")" ]; then
     # Versions of Evolution differ in whether they report that it was delivered.
     failed "This number is the unit's own." "Name another one with --phone, say your own."
 fi

@@ -9,7 +9,7 @@ import click
 from portal import phone
 from portal.extensions import parts
 from portal.monitor.smoke.calls import Call, Order, SmokeTest
-from portal.monitor.smoke.client import Client, checked_url
+from portal.monitor.smoke.client import Client, checked_url, is_of_this_machine
 from portal.monitor.smoke.drawing import in_terminal
 from portal.monitor.smoke.failures import Failed
 from portal.monitor.smoke.scans import Code, Scanner, SimulatedPhone
@@ -17,7 +17,9 @@ from portal.monitor.smoke.units import Unit
 
 PASSWORD = "PORTAL_SMOKE_PASSWORD"
 SIMULATOR = "simulator"
-# Somebody of the simulator, who gets what is sent.
+# Whole ones, for a limit that is "inf" or "nan" never comes.
+SECONDS = click.IntRange(0, 999_999)
+# Somebody of the simulator, who gets what a simulated unit sends. Elsewhere the number could be anybody's.
 SIMULATED_CUSTOMER = "+55 11 98888-0001"
 
 
@@ -69,8 +71,8 @@ class Person:
 @click.option("--unit", default="", help="Which unit connects and sends: short name or id. Else the only one.")
 @click.option("--phone", "number", default="", callback=_number, help="Who gets the message: not the unit itself.")
 @click.option("--scan-with", type=click.Choice(["phone", SIMULATOR]), default="phone", show_default=True)
-@click.option("--scan-limit", "scan_limit_s", default=300.0, show_default=True, metavar="SECONDS")
-@click.option("--delivery-limit", "delivery_limit_s", default=120.0, show_default=True, metavar="SECONDS")
+@click.option("--scan-limit", "scan_limit_s", default=300, show_default=True, type=SECONDS, metavar="SECONDS")
+@click.option("--delivery-limit", "delivery_limit_s", default=120, show_default=True, type=SECONDS, metavar="SECONDS")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def smoke(
     url: str,
@@ -80,8 +82,8 @@ def smoke(
     unit: str,
     number: str,
     scan_with: str,
-    scan_limit_s: float,
-    delivery_limit_s: float,
+    scan_limit_s: int,
+    delivery_limit_s: int,
     as_json: bool,
 ) -> None:
     """Make the eight calls of a first day against a running portal: from signing in to a delivered message.
@@ -90,7 +92,7 @@ def smoke(
     when the message was delivered. Needs no database.
     """
     is_simulated = scan_with == SIMULATOR
-    if not (number or is_simulated):
+    if not (number or (is_simulated and is_of_this_machine(url))):
         raise click.UsageError("Say with --phone who gets the message, say your own number.")
     order = Order(
         email=email,

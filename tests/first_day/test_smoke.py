@@ -26,6 +26,8 @@ SCRIPT = programs.ROOT / "scripts" / "smoke.sh"
 GUIDE = programs.ROOT / "docs" / "golive" / "smoke.md"
 CUSTOMER = "+55 11 98888-0001"
 ABSENT = "+55 11 98888-0008"
+# The number of `centro`, as its neighbours would type it.
+OWN = "(11) 8888-7001"
 NAMES = ["health", "login", "units", "connect", "status before", "status after", "message", "message status"]
 QR_DRAWING = re.compile(r"[█▀▄ ]{30}")
 # A token, and a code that can be scanned.
@@ -246,8 +248,9 @@ def test_script_waits_for_a_person_who_scans_what_the_page_shows(
         (("--unit", "centro"), 'wr"o\\ng', "1/8 calls passed", "Correct --email, or PORTAL_SMOKE_PASSWORD."),
         (("--unit", "nowhere"), "", "2/8 calls passed", "Name one of these with --unit: centro, "),
         (("--unit", "centro", "--phone", ABSENT), "", "6/8 calls passed", "not_on_whatsapp"),
+        (("--unit", "centro", "--phone", OWN), "", "6/8 calls passed", "This number is the unit's own."),
     ],
-    ids=["wrong password", "unknown unit", "message refused"],
+    ids=["wrong password", "unknown unit", "message refused", "own number"],
 )
 def test_script_says_what_went_wrong(
     script: Callable[..., Ran], linked: str, options: tuple[str, ...], password: str, last_line: str, step: str

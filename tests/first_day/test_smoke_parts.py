@@ -1,17 +1,21 @@
 """The parts of the smoke test that need no portal: its HTTP, its drawing, and that its three forms say the same."""
 
+import os
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import segno
+from click.testing import CliRunner
 
 from local.programs import ROOT
+from portal.cli.smoke import smoke
 from portal.monitor.smoke import scans
 from portal.monitor.smoke.answers import Answer
-from portal.monitor.smoke.client import Client, checked_url
+from portal.monitor.smoke.client import Client, checked_url, is_of_this_machine
 from portal.monitor.smoke.drawing import in_terminal, modules_of
 from portal.monitor.smoke.failures import STEPS, Failed
 from portal.monitor.smoke.scans import Code, wait_until_connected
@@ -26,9 +30,9 @@ UNIT = Unit("11111111-1111-4111-8111-111111111111", "centro", "loja-exemplo")
 
 
 class Server:
-    """Answers with these statuses and headers in turn, the last one for ever."""
+    """Answers with these statuses and headers in turn, the last one for ever; `interim` goes before each."""
 
-    def __init__(self, *answers: tuple[int, dict[str, str]]) -> None:
+    def __init__(self, *answers: tuple[int, dict[str, str]], interim: tuple[int, ...] = ()) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str | None]] = []
         server = self
@@ -37,6 +41,9 @@ class Server:
             def do_GET(self) -> None:
                 server.asked.append((self.path, self.headers.get("Authorization")))
                 status, headers = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+                for early in interim:
+                    self.send_response_only(early)
+                    self.end_headers()
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json", "Content-Length": "2", **headers}.items():
                     self.send_header(name, value)
@@ -123,6 +130,80 @@ def test_address_that_would_tell_the_password_is_not(url: str) -> None:
         checked_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [("http://localhost:8000", True), ("https://[::1]/", True), ("https://127.0.0.1.example.test", False), ("", False)],
+)
+def test_address_of_this_machine_is_known(url: str, is_here: bool) -> None:
+    assert is_of_this_machine(url) == is_here
+
+
+ELSEWHERE = "https://portal.example.test"
+
+
+def command(*options: str) -> tuple[int, str, str]:
+    words = ["--email", "admin@example.test", *options]
+    done = CliRunner().invoke(smoke, words, env={"PORTAL_SMOKE_PASSWORD": "a-password"})
+    return done.exit_code, done.stdout, done.stderr
+
+
+def script(*options: str, **settings: str) -> tuple[int, str, str]:
+    line = ["bash", str(ROOT / "scripts" / "smoke.sh"), "--email", "admin@example.test", *options]
+    env = {"PATH": os.environ["PATH"], "PORTAL_SMOKE_PASSWORD": "a-password", **settings}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+def by_simulator(url: str) -> dict[str, str]:
+    return {"SMOKE_SCAN_WITH": "simulator", "SIMULATOR_URL": url}
+
+
+def test_simulated_receiver_is_not_taken_for_a_portal_elsewhere() -> None:
+    by_command = command("--url", ELSEWHERE, "--scan-with", "simulator")
+    by_script = script("--url", ELSEWHERE, **by_simulator("http://127.0.0.1:1"))
+
+    for code, out, problem in (by_command, by_script):
+        assert (code, out) == (2, "")
+        assert "Say with --phone who gets the message" in problem
+
+
+def test_script_calls_no_portal_when_no_simulator_answers(serving: list[Server]) -> None:
+    portal, other = Server((200, {})), Server((200, {}))
+    serving += [portal, other]
+
+    for url in ("http://127.0.0.1:1", other.url):
+        code, out, problem = script("--url", portal.url, **by_simulator(url))
+
+        assert (code, out) == (1, "")
+        assert "Start the simulator, or correct SIMULATOR_URL." in problem
+    assert (portal.asked, other.asked) == ([], [("/simulator/instances", None)])
+
+
+@pytest.mark.parametrize("limit", ["2m", "inf", "-1", "99999999999999999999"])
+def test_limit_that_would_never_come_is_refused(limit: str) -> None:
+    words = ("--url", "http://127.0.0.1:1", "--phone", "+5511988880001")
+
+    codes = [
+        command(*words, "--scan-limit", limit)[0],
+        command(*words, "--delivery-limit", limit)[0],
+        script(*words, SMOKE_SCAN_LIMIT_S=limit)[0],
+        script(*words, SMOKE_DELIVERY_LIMIT_S=limit)[0],
+    ]
+
+    assert codes == [2, 2, 2, 2]
+
+
+def test_script_reads_the_headers_of_the_final_answer(serving: list[Server]) -> None:
+    """Whatever else says 100: a header that is lost would take its Retry-After along, and the script asks again."""
+    portal = Server((429, {"X-RateLimit-Limit": "100, 100;w=60", "Retry-After": "3600"}), interim=(100, 103))
+    serving.append(portal)
+
+    code, out, _ = script("--url", portal.url, "--phone", "+5511988880001")
+
+    assert (code, portal.asked) == (1, [("/health", None)])
+    assert re.match(r"1/8 health +FAILED 429 .+called too often", out)
+
+
 class Scripted(Client):
     """A portal that answers what is listed, in turn."""
 
@@ -206,6 +287,7 @@ def test_scripts_make_the_calls_of_the_command_and_know_its_refusals(script: str
         "/status",
         "/qrcode",
         "/messages",
+        "/simulator/instances",
         "/simulator/scan",
     )
 
@@ -224,3 +306,13 @@ def test_powershell_script_is_read_alike_by_both_powershells() -> None:
     assert POWERSHELL.isascii()
     newer = r"\?\?|&&|\|\||\?\.|\s\?\s.+\s:\s|-SkipHttpErrorCheck|-AsHashtable|Invoke-RestMethod|Invoke-WebRequest"
     assert re.findall(newer, POWERSHELL) == []
+
+
+def test_powershell_script_refuses_what_the_other_two_refuse() -> None:
+    """It is only read here, for not every machine has a PowerShell to run it."""
+    before_the_calls = POWERSHELL.partition("$script:Name = 'health'")[0]
+
+    assert "([Uri] $Url).IsLoopback) { $Phone = '+5511988880001' }" in before_the_calls
+    assert "-not (Test-Simulator)" in before_the_calls
+    assert re.findall(r"Limit\w* = (\S+) 'SMOKE_", before_the_calls) == ["Get-Seconds", "Get-Seconds"]
+    assert "(Get-LastEight $Phone) -eq (Get-LastEight $own)" in POWERSHELL

@@ -116,12 +116,13 @@ def checked_url(url: str) -> str:
         raise ValueError("must look like https://portal.example.com")
     if parts.username or parts.query or parts.fragment:
         raise ValueError("must be the address of the portal and nothing else")
-    if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+    if parts.scheme == "http" and not is_of_this_machine(url):
         raise ValueError("must begin with https://, or the password could be read on the way")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
-def _is_this_machine(host: str) -> bool:
+def is_of_this_machine(url: str) -> bool:
+    host = urlsplit(url.strip()).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
