@@ -81,7 +81,7 @@ def _flask_settings(config: Config) -> dict[str, object]:
         "BABEL_DEFAULT_TIMEZONE": "America/Sao_Paulo",
         "BABEL_TRANSLATION_DIRECTORIES": str(ROOT / "portal" / "translations"),
         "RATELIMIT_STORAGE_URI": config.redis_url,
-        "RATELIMIT_STORAGE_OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 1},
+        "RATELIMIT_STORAGE_OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 1, **config.redis_tls},
         # Redis away must not lock people out: the limits then count per process.
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "WTF_CSRF_TIME_LIMIT": None,

@@ -21,6 +21,7 @@ DRIVER = "postgresql+psycopg://"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SHORTEST_METRICS_TOKEN = 16
 CHECKPOINT_MINUTES = "10,20,30,60"
+SWITCH = {"on": True, "off": False}
 # What Heroku and Railway call the commit that they run.
 VERSIONS = ("RELEASE_VERSION", "HEROKU_SLUG_COMMIT", "RAILWAY_GIT_COMMIT_SHA")
 LONGEST_VERSION = 80
@@ -64,6 +65,8 @@ class Config:
     secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     trusted_proxies: int = 0
     evolution_timeout_s: float = 90.0
+    # Off where the host of Redis makes its certificate itself, as Heroku does.
+    redis_tls_verify: bool = True
     # `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; without it links are shown instead of sent.
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
@@ -85,10 +88,13 @@ class Config:
         portal_env = env.get("PORTAL_ENV", PRODUCTION).strip() or PRODUCTION
         log_level = env.get("LOG_LEVEL", "INFO").strip().upper() or "INFO"
         proxies = env.get("TRUSTED_PROXIES", "").strip() or "0"
+        tls_verify = env.get("REDIS_TLS_VERIFY", "").strip().lower() or "on"
         problems = [f"{name} is not set" for name, value in values.items() if not value]
         problems += _unreadable(
             portal_env, log_level, proxies, database=values["DATABASE_URL"], key=values["EVOLUTION_API_KEY"]
         )
+        if tls_verify not in SWITCH:
+            problems.append(f"REDIS_TLS_VERIFY must be {' or '.join(SWITCH)}")
         optional = {name: env.get(name, "").strip() for name in OPTIONAL}
         problems += _unusable_mail(optional["SMTP_URL"], optional["MAIL_FROM"])
         problems += _unusable_dsn(optional["SENTRY_DSN"])
@@ -115,6 +121,7 @@ class Config:
             encryption_keys=keys["ENCRYPTION_KEYS"],
             secret_key_fallbacks=keys["SECRET_KEY_FALLBACKS"],
             trusted_proxies=int(proxies),
+            redis_tls_verify=SWITCH[tls_verify],
             smtp_url=optional["SMTP_URL"],
             mail_from=optional["MAIL_FROM"],
             sentry_dsn=optional["SENTRY_DSN"],
@@ -128,6 +135,12 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.portal_env == PRODUCTION
+
+    @property
+    def redis_tls(self) -> dict[str, str]:
+        """What a client of Redis is told besides the address; one without TLS knows no such word."""
+        is_unverified = self.redis_url.startswith("rediss://") and not self.redis_tls_verify
+        return {"ssl_cert_reqs": "none"} if is_unverified else {}
 
     @property
     def secrets(self) -> frozenset[str]:

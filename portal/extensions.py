@@ -39,5 +39,7 @@ def init_parts(app: Flask, config: Config) -> None:
     parts.config = config
     parts.vault = Vault(config.encryption_keys or (config.secret_key, *config.secret_key_fallbacks))
     # Short timeouts: Redis only says "look", so nobody may wait for it.
-    parts.redis = redis.Redis.from_url(config.redis_url, socket_connect_timeout=0.5, socket_timeout=5)
+    parts.redis = redis.Redis.from_url(
+        config.redis_url, socket_connect_timeout=0.5, socket_timeout=5, **config.redis_tls
+    )
     app.extensions["portal"] = parts

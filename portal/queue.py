@@ -120,12 +120,15 @@ def echo(word: str) -> str:
 def try_job(word: str, *, timeout_s: float) -> bool:
     """Whether a job comes back out of Redis as it went in, and runs; in a queue of its own, which is gone then."""
     trial = relay_queue(word)
+    job = trial.enqueue(f"{__name__}.{echo.__name__}", word, job_timeout=timeout_s, result_ttl=0, failure_ttl=0)
     try:
-        trial.enqueue(f"{__name__}.{echo.__name__}", word, job_timeout=timeout_s, result_ttl=0, failure_ttl=0)
         taken = Queue.dequeue_any([trial], None, connection=parts.redis, serializer=JSONSerializer)
         return taken is not None and taken[0].perform() == word
     finally:
-        trial.delete(delete_jobs=True)
+        # What was taken is not in the queue any more, but in a list beside it, where workers leave what they began.
+        job.delete()
+        trial.delete()
+        parts.redis.delete(trial.intermediate_queue_key)
 
 
 wake_inbox = Signal(INBOX)

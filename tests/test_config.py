@@ -128,9 +128,18 @@ def test_a_key_that_no_header_can_carry_is_refused() -> None:
         Config.load({**GOOD, "EVOLUTION_API_KEY": "chave-com-acentuação-bem-longa"})
 
 
+@pytest.mark.parametrize(("value", "is_verified"), [("", True), ("on", True), (" Off ", False)])
+def test_certificate_of_redis_is_verified_unless_that_is_off(value: str, is_verified: bool) -> None:
+    env = {**GOOD, "REDIS_URL": "rediss://cache.test:6379/0", "REDIS_TLS_VERIFY": value}
+
+    assert Config.load(env).redis_tls == ({} if is_verified else {"ssl_cert_reqs": "none"})
+    assert Config.load({**env, "REDIS_URL": GOOD["REDIS_URL"]}).redis_tls == {}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("REDIS_TLS_VERIFY", "no"),
         ("SECRET_KEY_FALLBACKS", "k" * 32 + ",change-me"),
         ("SENTRY_DSN", "oops"),
         ("SMTP_URL", "smtp://mail.test:abc"),

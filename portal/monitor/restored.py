@@ -1,4 +1,4 @@
-"""What a database of the portal holds, to be compared with what another one does."""
+"""What the current schema of a database of the portal holds, to be compared with what another one does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +22,15 @@ KEEPERS = {
         # Newer versions list what may not be empty as well.
         " AND contype <> 'n'"
     ),
-    "triggers": "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
+    "triggers": (
+        "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        " WHERE NOT tgisinternal AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))"
+    ),
     "policies": "SELECT count(*) FROM pg_policies WHERE schemaname = current_schema()",
-    "guarded tables": "SELECT count(*) FROM pg_class WHERE relrowsecurity",
+    "guarded tables": (
+        "SELECT count(*) FROM pg_class WHERE relrowsecurity"
+        " AND relnamespace = to_regnamespace(quote_ident(current_schema()))"
+    ),
 }
 
 

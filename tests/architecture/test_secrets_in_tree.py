@@ -20,7 +20,7 @@ EXAMPLES = {
     # The settings and their tests name it to refuse it.
     source.BUILT_IN_KEY: "BQYHJ" + "GJHJ",
 }
-FOLDERS_NOT_SHIPPED = (".git-like", "instance", "portal/__pycache__", "venv")
+FOLDERS_NOT_SHIPPED = (".heroku", ".venv/bin", ".mypy_cache", "instance", "portal/__pycache__", "venv")
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
@@ -47,6 +47,14 @@ def test_where_there_is_no_git_all_is_looked_at_but_what_is_no_source(tmp_path: 
     (tmp_path / "venv" / "pyvenv.cfg").touch()
 
     assert source.files_with_secrets(tmp_path) == {"portal/web/left.txt": ["AWS key"]}
+
+
+@pytest.mark.parametrize("name", [".env", "portal/.env"])
+def test_where_there_is_no_git_a_settings_file_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "portal").mkdir()
+    (tmp_path / name).touch()
+
+    assert source.settings_files(tmp_path) == [name]
 
 
 def test_built_in_key_of_evolution_may_be_named_only_where_it_is_refused(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ BREAKS: dict[str, Break] = {
     "triggers": lambda stand: stand.sql("ALTER TABLE audit_events DISABLE TRIGGER only_added_to"),
     "schema as modelled": lambda stand: stand.sql("ALTER TABLE units ALTER COLUMN name TYPE text"),
     "row-level security": lambda stand: stand.sql("ALTER TABLE messages DISABLE ROW LEVEL SECURITY"),
+    "older database": lambda stand: stand.sql("CREATE SCHEMA portal_older"),
     "SECRET_KEY": lambda stand: stand.config(secret_key=GUESSED),
     "ENCRYPTION_KEYS": lambda stand: stand.config(encryption_keys=(GUESSED,)),
     "EVOLUTION_API_KEY": lambda stand: stand.config(evolution_api_key=next(iter(KNOWN_API_KEYS))),

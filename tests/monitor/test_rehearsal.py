@@ -1,11 +1,12 @@
 """The rehearsal of a restore: a copy is the same, whatever is not is told, and nothing else is touched."""
 
 import os
+import shlex
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
@@ -180,6 +181,41 @@ def test_database_that_does_not_answer_is_named_without_its_address(rehearse: Ca
     assert PASSWORD not in done.output + done.stderr
 
 
+def test_database_behind_a_pooler_that_takes_no_options_is_reached(
+    rehearse: Callable[[str], Result], empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg.connect
+
+    def refuse_options(url: str, **how: object) -> psycopg.Connection:
+        if "options" in how:
+            raise psycopg.OperationalError("unsupported startup parameter: options")
+        return connect(url, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rehearsal.psycopg, "connect", refuse_options)
+
+    assert rehearse(empty).exit_code == 0
+
+
+def test_name_of_a_database_is_not_taken_for_an_address(
+    rehearse: Callable[[str], Result], services: Services, worker_name: str
+) -> None:
+    name = f"portal://restored={worker_name}"
+    services.drop_database(name)
+    services.create_database(name)
+    try:
+        done = rehearse(urlsplit(services.database_url)._replace(path=f"/{quote(name, safe='')}").geturl())
+    finally:
+        services.drop_database(name)
+
+    assert done.exit_code == 0, done.stderr
+
+
+def test_only_the_schema_in_the_target_has_to_be_empty(rehearse: Callable[[str], Result], empty: str) -> None:
+    run_in(empty, "CREATE SCHEMA auth CREATE TABLE users (id int)")
+
+    assert rehearse(empty).exit_code == 0
+
+
 def script(folder: Path, name: str, *lines: str) -> None:
     path = folder / name
     path.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
@@ -191,8 +227,9 @@ def script(folder: Path, name: str, *lines: str) -> None:
     [
         ((), "pg_dump is not installed: install PostgreSQL's client programs, say the package postgresql-client-"),
         (("echo 'pg_dump (PostgreSQL) 9.6'",), "pg_dump is of PostgreSQL 9, the server "),
+        (("echo 'pg_dump (PostgreSQL) 99.1'",), "pg_dump is of PostgreSQL 99, into is "),
     ],
-    ids=["missing", "too old"],
+    ids=["missing", "too old", "too new"],
 )
 def test_program_that_will_not_do_is_named_with_what_to_install(
     rehearse: Callable[[str], Result],
@@ -202,6 +239,8 @@ def test_program_that_will_not_do_is_named_with_what_to_install(
     lines: tuple[str, ...],
     told: str,
 ) -> None:
+    # So that the newest program is too new, whatever the server of the tests is.
+    monkeypatch.setattr(rehearsal, "FIRST_WITH_TIMEOUT", 90)
     if lines:
         script(tmp_path, "pg_dump", *lines)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -212,21 +251,47 @@ def test_program_that_will_not_do_is_named_with_what_to_install(
     assert done.exit_code == 1
 
 
-def test_what_a_program_says_when_it_fails_is_told_masked(
-    rehearse: Callable[[str], Result], empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([f"pg_dump: error: password={PASSWORD} is wrong"], "password=[MASKED] is wrong"),
+        (
+            [
+                f'pg_dump: error: COPY into "messages": ERROR:  invalid input syntax for type uuid: "{PASSWORD}"',
+                f'CONTEXT:  COPY messages, line 1, column id: "pg_dump: error: {PASSWORD}"',
+            ],
+            'COPY into "messages": ERROR:  invalid input syntax for type uuid',
+        ),
+        ([f"DETAIL:  Key (body)=({PASSWORD}) already exists."], "it did not say why"),
+        (
+            ["pg_dump: error: connection failed: FATAL:  unsupported startup parameter in options: portal.is_system"],
+            "a pooler stands in front, which refuses its settings: name the direct address of the database",
+        ),
+    ],
+    ids=["a password", "a text", "a row", "a pooler"],
+)
+def test_what_a_program_says_when_it_fails_is_told_without_what_nobody_may_see(
+    rehearse: Callable[[str], Result],
+    empty: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lines: list[str],
+    told: str,
 ) -> None:
+    monkeypatch.setattr(rehearsal, "FIRST_WITH_TIMEOUT", 100)
     script(
         tmp_path,
         "pg_dump",
         '[ "$1" = --version ] && echo "pg_dump (PostgreSQL) 99" && exit',
-        f"echo password={PASSWORD} is wrong >&2; exit 1",
+        *(f"echo {shlex.quote(line)} >&2" for line in lines),
+        "exit 1",
     )
     script(tmp_path, "pg_restore", 'echo "pg_restore (PostgreSQL) 99"')
     monkeypatch.setenv("PATH", str(tmp_path))
 
     done = rehearse(empty)
 
-    assert "pg_dump failed: password=[MASKED] is wrong" in done.stderr
+    assert f"pg_dump failed: {told}\n" in done.stderr
     assert PASSWORD not in done.output + done.stderr
 
 
@@ -261,7 +326,7 @@ def test_password_reaches_the_programs_by_their_environment_only(
     assert [words for words, _ in ran if PASSWORD in " ".join(words)] == []
 
 
-def test_where_the_policies_are_forced_on_the_owner_all_rows_are_copied(
+def test_what_a_host_keeps_in_the_database_is_left_and_rows_under_forced_policies_are_copied(
     app: Flask, services: Services, worker_name: str, programs: None
 ) -> None:
     name = f"portal_owner_{worker_name}"
@@ -279,6 +344,8 @@ def test_where_the_policies_are_forced_on_the_owner_all_rows_are_copied(
             assert plain.test_cli_runner().invoke(args=["db", "upgrade"]).exit_code == 0
             make_company("acme")
             db.session.remove()
+            run_in(urls[0], "CREATE SCHEMA auth CREATE TABLE users (id int)")
+            run_in(urls[0], "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC")
 
             done = rehearsal.rehearse(copy)
 

@@ -4,6 +4,7 @@ Each check is tried for real, on its own and within its own time: one that hangs
 and the others go on.
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -86,7 +87,16 @@ def _look(check: Check, application: Application) -> Outcome:
     except SQLAlchemyError as e:
         return False, f"the database does not answer as it should ({type(e).__name__})"
     except redis.RedisError as e:
+        if _is_untrusted(e):
+            return False, "certificate not trusted: REDIS_TLS_VERIFY=off where the host of Redis makes its own"
         return False, f"Redis does not answer as it should ({type(e).__name__})"
     except Exception as e:
         # Its text may hold anything, an address with a password in it among that.
         return False, f"raised {type(e).__name__}"
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether it came of a certificate that nobody vouches for."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -45,6 +45,8 @@ TRIGGERS = {
 POLICIES = ("tenant", "system")
 # What the other checks say: that something is missing.
 SAID_ELSEWHERE = frozenset({"add_table", "add_column", "add_index", "add_fk", "add_constraint", "modify_nullable"})
+# Where docs/golive/production_migration.sql moves older tables, until it has ended.
+OLDER = "portal_older"
 NOT_COMPARED = "not compared: newer code migrated the database"
 
 _classes = table("pg_class", column("oid"), column("relname"), column("relnamespace"))
@@ -156,6 +158,12 @@ def _look_at_row_security(application: Application) -> Outcome:
     return none_wrong([f"{name} is open" for name in dict.fromkeys(unguarded)], f"{len(owned)} tables, {way}")
 
 
+def _look_for_older_tables(application: Application) -> Outcome:
+    with owner_connection() as connection:
+        is_left = connection.scalar(select(func.to_regnamespace(OLDER))) is not None
+    return not is_left, f"the schema {OLDER} is left: the move did not end" if is_left else "no move is under way"
+
+
 def _constraints_there(kind: type | UnionType, codes: str) -> Outcome:
     found = select(_classes.c.relname, _constraints.c.conname).join(
         _constraints, _constraints.c.conrelid == _classes.c.oid
@@ -206,4 +214,5 @@ CHECKS = (
     Check("triggers", _look_at_triggers),
     Check("schema as modelled", _look_for_drift, limit_s=30.0),
     Check("row-level security", _look_at_row_security),
+    Check("older database", _look_for_older_tables),
 )

@@ -29,8 +29,9 @@ MAY_NAME_BUILT_IN_KEY = frozenset({"portal/config.py", "tests/test_config.py"})
 SETTINGS_FILES = frozenset({".env", "demo.json", "secrets.json", "id_rsa"})
 REQUIREMENTS = "requirements.txt"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
-# Rows of `make run`, a virtual environment, what Python compiled.
-NOT_SHIPPED = ("instance", "__pycache__")
+# Rows of `make run`, what Python compiled, and what git, the platform and tools keep beside the code.
+NOT_SHIPPED = frozenset({"instance", "__pycache__", ".git", ".heroku", ".cache", ".venv", ".hypothesis"})
+CACHE = re.compile(r"\..*_cache")
 
 
 def secrets_in(text: str) -> list[str]:
@@ -39,7 +40,7 @@ def secrets_in(text: str) -> list[str]:
 
 
 def kept_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Each file that git tracks or would add, by its path from the root; without git, all but the hidden ones."""
+    """Each file that git tracks or would add, by its path from the root; without git, all but what is no source."""
     names = _git_names(root) if (root / ".git").exists() and shutil.which("git") else _all_names(root)
     return ((name, root / name) for name in names if (root / name).is_file())
 
@@ -94,10 +95,13 @@ def _git_names(root: Path) -> list[str]:
 
 
 def _all_names(root: Path) -> list[str]:
-    folders = [one for one in root.iterdir() if one.name not in NOT_SHIPPED and not one.name.startswith(".")]
-    shipped = [one for one in folders if not (one / "pyvenv.cfg").exists()]
-    found = [path for one in shipped for path in (one.rglob("*") if one.is_dir() else [one])]
-    return [str(path.relative_to(root)) for path in found if not set(NOT_SHIPPED) & set(path.parts[len(root.parts) :])]
+    shipped = [one for one in root.iterdir() if _is_shipped(one.name) and not (one / "pyvenv.cfg").exists()]
+    found = [path.relative_to(root) for one in shipped for path in (one.rglob("*") if one.is_dir() else [one])]
+    return [str(path) for path in found if all(map(_is_shipped, path.parts))]
+
+
+def _is_shipped(name: str) -> bool:
+    return name not in NOT_SHIPPED and not CACHE.fullmatch(name)
 
 
 CHECKS = (
