@@ -2,6 +2,7 @@
 -- an older one from before the portal, whose rows become the company "legacy".
 --
 -- Paste the whole of it into the database's console, or run: psql -v ON_ERROR_STOP=1 -f production_migration.sql
+-- Within psql, first: \set ON_ERROR_STOP on. Without it each block after an error refuses with an error of its own.
 -- It may be stopped anywhere and run again. It is done when its last notice says ALL MIGRATIONS APPLIED SUCCESSFULLY;
 -- the rows that it shows at the end say the same, check by check. Stop the portal before, and take a backup.
 --
@@ -14,6 +15,7 @@ DECLARE
     known text[] := ARRAY['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008', '0009', '0010'];
     portal_tables text[] := ARRAY['evolution_servers', 'golive_evidence', 'metric_minutes', 'metric_totals', 'relays', 'releases', 'tenants', 'webhook_counts', 'media', 'message_templates', 'release_checkpoints', 'suppressions', 'tags', 'tenant_settings', 'units', 'users', 'access_grants', 'account_links', 'alerts', 'api_tokens', 'campaigns', 'connection_losses', 'early_receipts', 'erasures', 'imports', 'lanes', 'message_changes', 'recovery_codes', 'repairs', 'scan_links', 'template_versions', 'unit_whatsapp_connections', 'user_sessions', 'user_units', 'webhook_endpoints', 'alert_notices', 'api_token_units', 'audit_events', 'contacts', 'import_chunks', 'import_rows', 'webhook_events', 'consent_events', 'contact_merges', 'contact_tags', 'conversations', 'import_changes', 'conversation_aliases', 'messages', 'campaign_recipients', 'merged_messages', 'webhook_deliveries'];
     older_tables text[] := ARRAY['units', 'unit_whatsapp_connections', 'users', 'contacts', 'conversations', 'messages'];
+    older_campaigns text[] := ARRAY['campaigns', 'campaign_recipients'];
     versions text[];
     present text[];
     suspects text;
@@ -56,28 +58,59 @@ BEGIN
             USING HINT = 'Rename or drop them, and run this script again. Nothing was changed.';
     END IF;
 
+    SELECT string_agg(name, ', ' ORDER BY name) INTO suspects
+    FROM unnest(present) AS name WHERE NOT name = ANY (older_tables || older_campaigns);
+    IF suspects IS NOT NULL THEN
+        RAISE EXCEPTION 'these tables are another program''s, and their names are needed: %', suspects
+            USING HINT = 'Rename them or move them to another schema, and run this script again. Nothing was changed.';
+    END IF;
+
     -- What hangs on the older tables by more than a reference would keep them from being dropped in the end.
-    WITH moved AS (
-        SELECT oid, reltype FROM pg_class
+    WITH named AS (
+        SELECT oid FROM pg_class
         WHERE relnamespace = to_regnamespace(quote_ident(here)) AND relname = ANY (present)
             AND relname = ANY (older_tables)
+    ), moved AS (
+        -- The parts of one that is partitioned go with it.
+        SELECT oid, reltype FROM pg_class
+        WHERE oid IN (SELECT oid FROM named UNION SELECT relid FROM named, pg_partition_tree(named.oid))
+    ), moved_types AS (
+        SELECT unnest(ARRAY[pg_type.oid, typarray]) AS oid FROM pg_type JOIN moved ON pg_type.oid = reltype
+    ), moved_sequences AS (
+        SELECT objid AS oid FROM pg_depend JOIN pg_class ON pg_class.oid = objid AND relkind = 'S'
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+            AND refobjid IN (SELECT oid FROM moved) AND deptype IN ('a', 'i')
+    ), depending AS (
+        SELECT classid, objid, objsubid FROM pg_depend
+        WHERE refclassid = 'pg_class'::regclass
+            AND refobjid IN (SELECT oid FROM moved UNION ALL SELECT oid FROM moved_sequences)
+            OR refclassid = 'pg_type'::regclass AND refobjid IN (SELECT oid FROM moved_types)
     ), hanging AS (
         SELECT 'view ' || rule.ev_class::regclass::text AS name
-        FROM pg_depend JOIN pg_rewrite AS rule ON classid = 'pg_rewrite'::regclass AND objid = rule.oid
-        WHERE refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            AND rule.ev_class NOT IN (SELECT oid FROM moved)
+        FROM depending JOIN pg_rewrite AS rule ON classid = 'pg_rewrite'::regclass AND objid = rule.oid
+        WHERE rule.ev_class NOT IN (SELECT oid FROM moved)
         UNION
         SELECT 'function ' || objid::regprocedure::text
-        FROM pg_depend
-        WHERE classid = 'pg_proc'::regclass AND (
-            refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            OR refclassid = 'pg_type'::regclass AND refobjid IN (SELECT reltype FROM moved)
-        )
+        FROM depending WHERE classid = 'pg_proc'::regclass
         UNION
         SELECT format('policy %s on %s', polname, polrelid::regclass)
-        FROM pg_depend JOIN pg_policy AS policy ON classid = 'pg_policy'::regclass AND objid = policy.oid
-        WHERE refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            AND polrelid NOT IN (SELECT oid FROM moved)
+        FROM depending JOIN pg_policy AS policy ON classid = 'pg_policy'::regclass AND objid = policy.oid
+        WHERE polrelid NOT IN (SELECT oid FROM moved)
+        UNION
+        SELECT pg_describe_object(classid, objid, objsubid)
+        FROM depending JOIN pg_attrdef AS value ON classid = 'pg_attrdef'::regclass AND objid = value.oid
+        WHERE adrelid NOT IN (SELECT oid FROM moved)
+        UNION
+        -- Columns of the type of a row, and types made of it.
+        SELECT pg_describe_object(classid, objid, objsubid)
+        FROM depending
+        WHERE classid = 'pg_class'::regclass AND objsubid > 0
+                AND objid NOT IN (SELECT oid FROM moved UNION ALL SELECT oid FROM moved_sequences)
+            OR classid = 'pg_type'::regclass AND objid NOT IN (SELECT oid FROM moved_types)
+        UNION
+        SELECT format('table %s, which inherits from %s', inhrelid::regclass, inhparent::regclass)
+        FROM pg_inherits
+        WHERE inhparent IN (SELECT oid FROM moved) AND inhrelid NOT IN (SELECT oid FROM moved)
     )
     SELECT string_agg(name, ', ' ORDER BY name) INTO suspects FROM hanging;
     IF suspects IS NOT NULL THEN
@@ -105,7 +138,7 @@ BEGIN
             EXECUTE format('ALTER TABLE portal_older.%I DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', of);
             EXECUTE format('SELECT count(*) FROM portal_older.%I', of) INTO counted;
             RAISE NOTICE 'older table %: moved aside, % rows', of, counted;
-        ELSIF of LIKE 'campaign%' AND counted = 0 THEN
+        ELSIF counted = 0 THEN
             -- Made in advance and never used.
             EXECUTE format('DROP TABLE %I.%I', here, of);
             RAISE NOTICE 'older table %: dropped, it had no rows', of;
@@ -117,6 +150,8 @@ BEGIN
                 EXECUTE format('ALTER INDEX %s RENAME TO %I', one.index, left('legacy_' || one.relname, 63));
             END LOOP;
             EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', here, of, 'legacy_' || of);
+            -- For its owner only: hosts like Supabase give every table to whoever asks over their HTTP API.
+            EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', here, 'legacy_' || of);
             RAISE WARNING 'older table %: kept as legacy_%, % rows', of, of, counted;
         END IF;
     END LOOP;
@@ -137,6 +172,7 @@ DECLARE
     one record;
     counted bigint;
 BEGIN
+    PERFORM set_config('lock_timeout', '4s', true);
     PERFORM set_config('portal.is_system', 'on', true);
     IF (
         SELECT count(*) < 2 FROM pg_attribute
@@ -166,12 +202,21 @@ END $golive$;
 
 -- 0001 The first tables: tenants, their people, units, connections, conversations, and what waits for a worker.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0001' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0001' THEN
         RAISE NOTICE '0001: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM NULL THEN
+        RAISE EXCEPTION '0001: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE evolution_servers (
     id UUID NOT NULL,
@@ -458,17 +503,30 @@ BEGIN
     EXECUTE $sql$ CREATE INDEX ix_messages_queued ON messages (unit_id, priority, id) WHERE status = 'queued'; $sql$;
     EXECUTE $sql$ CREATE UNIQUE INDEX uq_messages_unit_id_external_id ON messages (unit_id, external_id); $sql$;
     EXECUTE $sql$ INSERT INTO alembic_version (version_num) VALUES ('0001') RETURNING alembic_version.version_num; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0001: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0001: applied. %', 'The first tables: tenants, their people, units, connections, conversations, and what waits for a worker.';
 END $golive$;
 
 -- 0002 Row-level security: the database shows a transaction only the rows of the tenant it is bound to.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0002' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0002' THEN
         RAISE NOTICE '0002: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0001' THEN
+        RAISE EXCEPTION '0002: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ DO $$
         DECLARE role_name text;
@@ -663,17 +721,30 @@ ELSE
 END IF;
 END $$; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0002: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0002: applied. %', 'Row-level security: the database shows a transaction only the rows of the tenant it is bound to.';
 END $golive$;
 
 -- 0003 Sending that survives everything: files, expiry, doubt, limits of WhatsApp, several Evolution servers.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0003' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0003' THEN
         RAISE NOTICE '0003: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0002' THEN
+        RAISE EXCEPTION '0003: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE media (
     id UUID NOT NULL,
@@ -748,17 +819,30 @@ END $$; $sql$;
     EXECUTE $sql$ ALTER TABLE units ADD COLUMN message_lifetime_h SMALLINT DEFAULT '24' NOT NULL; $sql$;
     EXECUTE $sql$ ALTER TABLE units ADD COLUMN receipt_wait_min SMALLINT DEFAULT '10' NOT NULL; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0003: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0003: applied. %', 'Sending that survives everything: files, expiry, doubt, limits of WhatsApp, several Evolution servers.';
 END $golive$;
 
 -- 0004 Every event, every kind: chats that are no person's, files to fetch, edits and deletions, holes, checked state.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0004' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0004' THEN
         RAISE NOTICE '0004: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0003' THEN
+        RAISE EXCEPTION '0004: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE repairs (
     id UUID NOT NULL,
@@ -905,17 +989,30 @@ END $$; $sql$;
     EXECUTE $sql$ ALTER TABLE webhook_events ADD COLUMN repair_id UUID; $sql$;
     EXECUTE $sql$ ALTER TABLE webhook_events ADD CONSTRAINT fk_webhook_events_tenant_id_repair_id_repairs FOREIGN KEY(tenant_id, repair_id) REFERENCES repairs (tenant_id, id); $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0004: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0004: applied. %', 'Every event, every kind: chats that are no person''s, files to fetch, edits and deletions, holes, checked state.';
 END $golive$;
 
 -- 0005 Contacts, import, consent: tags, attributes, imports that can be undone, who opted out, merges by hand, erasure.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0005' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0005' THEN
         RAISE NOTICE '0005: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0004' THEN
+        RAISE EXCEPTION '0005: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE suppressions (
     tenant_id UUID NOT NULL,
@@ -1252,17 +1349,30 @@ ELSE
 END IF;
 END $$; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0005: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0005: applied. %', 'Contacts, import, consent: tags, attributes, imports that can be undone, who opted out, merges by hand, erasure.';
 END $golive$;
 
 -- 0006 Message templates: what a company prepared to write, with every version of it.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0006' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0006' THEN
         RAISE NOTICE '0006: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0005' THEN
+        RAISE EXCEPTION '0006: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE message_templates (
     id UUID NOT NULL,
@@ -1313,17 +1423,30 @@ ELSE
 END IF;
 END $$; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0006: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0006: applied. %', 'Message templates: what a company prepared to write, with every version of it.';
 END $golive$;
 
 -- 0007 Campaigns: what is sent to many, the ledger of their recipients, and how fast a unit may send them.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0007' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0007' THEN
         RAISE NOTICE '0007: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0006' THEN
+        RAISE EXCEPTION '0007: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ ALTER TABLE units ADD COLUMN pace_min_s FLOAT DEFAULT '2' NOT NULL; $sql$;
     EXECUTE $sql$ ALTER TABLE units ADD COLUMN pace_max_s FLOAT DEFAULT '5' NOT NULL; $sql$;
@@ -1450,18 +1573,38 @@ ELSE
 END IF;
 END $$; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0007: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0007: applied. %', 'Campaigns: what is sent to many, the ledger of their recipients, and how fast a unit may send them.';
 END $golive$;
 
 -- 0008 API tokens of companies, outgoing webhooks, messages that only rehearse, and by how much campaigns are late.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0008' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0008' THEN
         RAISE NOTICE '0008: there already';
         RETURN;
     END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0007' THEN
+        RAISE EXCEPTION '0008: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
+    END IF;
+    EXECUTE $sql$ DO $$ BEGIN
+IF EXISTS (
+    SELECT FROM pg_index WHERE indexrelid = to_regclass('ix_messages_client_message_id') AND NOT indisvalid
+) THEN
+    DROP INDEX ix_messages_client_message_id;
+END IF;
+END $$; $sql$;
     EXECUTE $sql$ CREATE INDEX IF NOT EXISTS ix_messages_client_message_id ON messages (tenant_id, client_message_id) WHERE client_message_id IS NOT NULL; $sql$;
     EXECUTE $sql$ LOCK TABLE lanes, campaigns, messages, audit_events, api_tokens IN ACCESS EXCLUSIVE MODE; $sql$;
     EXECUTE $sql$ ALTER TABLE api_tokens ALTER COLUMN user_id DROP NOT NULL; $sql$;
@@ -1586,17 +1729,30 @@ END $$; $sql$;
     EXECUTE $sql$ CREATE TRIGGER note_status AFTER UPDATE OF status ON messages FOR EACH ROW WHEN (NEW.direction = 'outbound' AND NEW.status IN ('sent', 'delivered', 'read', 'failed', 'unconfirmed', 'cancelled') AND OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION note_webhook_deliveries('message.status'); $sql$;
     EXECUTE $sql$ ALTER TABLE audit_events ADD CONSTRAINT fk_audit_events_tenant_id_api_token_id_api_tokens FOREIGN KEY(tenant_id, api_token_id) REFERENCES api_tokens (tenant_id, id); $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0008: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0008: applied. %', 'API tokens of companies, outgoing webhooks, messages that only rehearse, and by how much campaigns are late.';
 END $golive$;
 
 -- 0009 Sessions, invitations, second factors, leave for operators to read, suspended companies; an audit log only added to.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0009' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0009' THEN
         RAISE NOTICE '0009: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0008' THEN
+        RAISE EXCEPTION '0009: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ DROP INDEX IF EXISTS ix_audit_events_subject_id; $sql$;
     EXECUTE $sql$ CREATE INDEX ix_audit_events_subject_id ON audit_events (subject_id, id); $sql$;
@@ -1727,17 +1883,30 @@ BEGIN
 END $$; $sql$;
     EXECUTE $sql$ CREATE TRIGGER only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit_events(); $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0009: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0009: applied. %', 'Sessions, invitations, second factors, leave for operators to read, suspended companies; an audit log only added to.';
 END $golive$;
 
 -- 0010 Counts, releases with their checkpoints, evidence, alerts, and each loss of a connection.
 DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) >= '0010' THEN
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0010' THEN
         RAISE NOTICE '0010: there already';
         RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0009' THEN
+        RAISE EXCEPTION '0010: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
     END IF;
     EXECUTE $sql$ CREATE TABLE metric_minutes (
     minute TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -1973,6 +2142,7 @@ ELSE
     NULL;
 END IF;
 END $$; $sql$;
+    EXECUTE $sql$ ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY; $sql$;
     EXECUTE $sql$ COMMENT ON COLUMN unit_whatsapp_connections.instance_name IS 'The instance at Evolution API'; $sql$;
     EXECUTE $sql$ COMMENT ON COLUMN unit_whatsapp_connections.status_reason IS 'Why the connection is in its status'; $sql$;
     EXECUTE $sql$ COMMENT ON COLUMN unit_whatsapp_connections.connected_at IS 'Since when the number is linked'; $sql$;
@@ -1985,6 +2155,10 @@ END $$; $sql$;
     EXECUTE $sql$ COMMENT ON COLUMN messages.last_retry_at IS 'When it was tried again last'; $sql$;
     EXECUTE $sql$ COMMENT ON COLUMN messages.error_details IS 'What the server said when it failed'; $sql$;
     EXECUTE $sql$ UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0010: it cannot be noted in alembic_version';
+    END IF;
     RAISE NOTICE '0010: applied. %', 'Counts, releases with their checkpoints, evidence, alerts, and each loss of a connection.';
 END $golive$;
 
@@ -1996,12 +2170,12 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
+    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '0010' THEN
+        RAISE EXCEPTION 'older database: it is copied once the revision is 0010';
+    END IF;
     IF to_regnamespace('portal_older') IS NULL THEN
         RAISE NOTICE 'older database: there is none to copy';
         RETURN;
-    END IF;
-    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '0010' THEN
-        RAISE EXCEPTION 'older database: it is copied once the revision is 0010';
     END IF;
     -- Where the policies are forced on the owner, nothing is seen or written without this.
     PERFORM set_config('portal.is_system', 'on', true);
@@ -2027,7 +2201,8 @@ CREATE FUNCTION portal_older.as_count(value text) RETURNS integer LANGUAGE sql I
     SELECT CASE WHEN value ~ '^[0-9]{1,9}$' THEN value::integer ELSE 0 END
 $fn$;
 
--- Nothing for what is no instant, or none that a calendar of four digits has.
+-- Nothing for what is no instant, or none that a calendar of four digits has. All that is told has happened, so that
+-- nothing is later than now.
 CREATE FUNCTION portal_older.as_instant(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $fn$
 DECLARE
     at timestamptz;
@@ -2040,12 +2215,13 @@ BEGIN
         WHEN value ~ '^[0-9]{13}$' THEN to_timestamp(value::bigint / 1000.0)
         ELSE value::timestamptz
     END;
-    RETURN CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN at END;
+    RETURN CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN least(at, now()) END;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END $fn$;
 
--- What portal/phone.py makes of a number that somebody typed or WhatsApp reported; nothing for what is none.
+-- What portal/phone.py makes of a number that somebody typed or WhatsApp reported; nothing for what is none. How long
+-- the numbers of each country are is not known here: eight digits at least, but for the two smallest countries.
 CREATE FUNCTION portal_older.as_phone(typed text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $fn$
 DECLARE
     digits text := regexp_replace(typed, '[^0-9]', '', 'g');
@@ -2067,7 +2243,7 @@ BEGIN
         WHEN digits ~ '^(521|549)[0-9]{10}$' THEN left(digits, 2) || right(digits, 10)
         WHEN digits ~ '^55' THEN NULL
         -- Without a plus, what is shorter could more likely be dialled within a city only.
-        WHEN digits ~ '^[1-9][0-9]{9,14}$' OR has_country AND digits ~ '^[1-9][0-9]{6,14}$' THEN digits
+        WHEN digits ~ '^[1-9][0-9]{9,14}$' OR has_country AND digits ~ '^([1-9][0-9]{7,14}|6(83|90)[0-9]{4})$' THEN digits
     END;
 END $fn$;
 
@@ -2174,15 +2350,19 @@ END $fn$;
 -- What is not taken over stays beside what was, under a name that the portal leaves alone.
 CREATE FUNCTION portal_older.add_legacy_column(of text, name text) RETURNS text LANGUAGE plpgsql AS $fn$
 DECLARE
-    legacy text := CASE
-        WHEN name LIKE 'legacy\_%' THEN name
-        WHEN portal_older.has_column(of, left('legacy_' || name, 63)) THEN left('legacy_older_' || name, 63)
-        ELSE left('legacy_' || name, 63)
-    END;
+    legacy text := CASE WHEN name LIKE 'legacy\_%' THEN name ELSE 'legacy_' || name END;
+    number text;
     type text;
 BEGIN
-    SELECT format_type(atttypid, atttypmod) INTO type
+    SELECT '_' || attnum, format_type(atttypid, atttypmod) INTO number, type
     FROM pg_attribute WHERE attrelid = to_regclass(format('portal_older.%I', of)) AND attname = name;
+    -- Longer ones PostgreSQL would cut off, and two could become the same.
+    IF octet_length(legacy) > 63 OR legacy <> name AND portal_older.has_column(of, legacy) THEN
+        WHILE octet_length(legacy || number) > 63 LOOP
+            legacy := left(legacy, -1);
+        END LOOP;
+        legacy := legacy || number;
+    END IF;
     EXECUTE format('ALTER TABLE %I ADD COLUMN IF NOT EXISTS %I %s', of, legacy, type);
     RETURN legacy;
 END $fn$;
@@ -2195,6 +2375,7 @@ DECLARE
         ' AND s.old->>%1$L IS NOT NULL AND s.old->>%1$L IS DISTINCT FROM (%2$s)', name, as_now
     );
     counted bigint;
+    legacy text;
 BEGIN
     IF NOT portal_older.has_column(of, name) THEN
         RETURN;
@@ -2203,12 +2384,12 @@ BEGIN
     IF counted = 0 THEN
         RETURN;
     END IF;
+    legacy := portal_older.add_legacy_column(of, name);
     EXECUTE format(
         'UPDATE %1$I AS t SET %2$I = o.%3$I FROM portal_older.staged_%1$s AS s,'
-        ' jsonb_populate_record(NULL::portal_older.%1$I, s.old) AS o WHERE %4$s',
-        of, portal_older.add_legacy_column(of, name), name, differs
+        ' jsonb_populate_record(NULL::portal_older.%1$I, s.old) AS o WHERE %4$s', of, legacy, name, differs
     );
-    RAISE NOTICE '%: % rows keep what % was in legacy_%', of, counted, name, name;
+    RAISE NOTICE '%: % rows keep what % was in %', of, counted, name, legacy;
 END $fn$;
 
 -- Keep every column but those that were taken over.
@@ -2305,9 +2486,9 @@ BEGIN
     PERFORM portal_older.keep_others('units', '{id,name,slug,created_at}');
 END $fn$;
 
--- In SQL: the older value where it was understood as an instant.
+-- In SQL: the older value where it was understood as an instant, and had come.
 CREATE FUNCTION portal_older.if_instant(name text) RETURNS text LANGUAGE sql AS $fn$
-    SELECT format('CASE WHEN portal_older.as_instant(s.old->>%1$L) IS NOT NULL THEN s.old->>%1$L END', name)
+    SELECT format('CASE WHEN portal_older.as_instant(s.old->>%1$L) < now() THEN s.old->>%1$L END', name)
 $fn$;
 
 -- Nothing is believed of their state, and SQL cannot make the secret of a webhook: a worker asks Evolution as soon as
@@ -2373,10 +2554,26 @@ BEGIN
 END $fn$;
     $sql$;
     EXECUTE $sql$
+-- The columns that say of somebody that they had been shut out.
+CREATE FUNCTION portal_older.shut_out_by(old jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $fn$
+    SELECT coalesce(array_agg(key ORDER BY key), '{}')
+    FROM (SELECT key, lower(key) AS name, lower(btrim(value)) AS told FROM jsonb_each_text(old)) AS each
+    WHERE CASE
+        WHEN name IN ('active', 'is_active', 'enabled', 'is_enabled', 'status') THEN told IN (
+            'false', 'f', '0', 'no', 'n', 'off', 'inactive', 'blocked', 'disabled', 'banned', 'suspended', 'deleted',
+            'inativo', 'inativa', 'bloqueado', 'bloqueada', 'desativado', 'desativada'
+        )
+        WHEN name IN ('blocked', 'is_blocked', 'banned', 'is_banned', 'disabled', 'is_disabled') THEN
+            told NOT IN ('', 'false', 'f', '0', 'no', 'n', 'off')
+        WHEN name IN ('disabled_at', 'deleted_at', 'blocked_at', 'banned_at') THEN told <> ''
+    END
+$fn$;
+
 -- Their passwords are of no use here, so everybody chooses a new one by the link for that.
 CREATE FUNCTION portal_older.copy_users(tenant uuid) RETURNS void LANGUAGE plpgsql AS $fn$
 DECLARE
     counted bigint;
+    one record;
 BEGIN
     ALTER TABLE portal_older.staged_users ADD email text;
     UPDATE portal_older.staged_users AS s SET email = found.email
@@ -2392,10 +2589,7 @@ BEGIN
         CASE WHEN lower(btrim(old->>'role')) IN ('admin', 'tenant_admin') THEN 'tenant_admin' ELSE 'agent' END,
         coalesce(portal_older.as_instant(old->>'created_at'), now()),
         -- Whoever had been shut out must not come back by a link to a new password.
-        CASE
-            WHEN email IS NULL OR 'false' IN (old->>'is_active', old->>'active', old->>'enabled')
-                OR coalesce(old->>'disabled_at', old->>'deleted_at') IS NOT NULL THEN now()
-        END
+        CASE WHEN email IS NULL OR portal_older.shut_out_by(old) <> '{}' THEN now() END
     FROM portal_older.staged_users;
     INSERT INTO user_units (tenant_id, user_id, unit_id)
     SELECT tenant, s.id, s.unit_id
@@ -2406,6 +2600,12 @@ BEGIN
     PERFORM portal_older.tell(
         counted, 'users: % have no e-mail address that is theirs alone, and are disabled under a made-up one'
     );
+    FOR one IN
+        SELECT name, count(*) AS times FROM portal_older.staged_users, unnest(portal_older.shut_out_by(old)) AS name
+        GROUP BY name ORDER BY name
+    LOOP
+        RAISE WARNING 'users: % are disabled, because their % says so', one.times, one.name;
+    END LOOP;
     SELECT count(*) INTO counted FROM portal_older.staged_users
     WHERE coalesce(lower(btrim(old->>'role')), '') NOT IN ('admin', 'tenant_admin', 'agent');
     PERFORM portal_older.tell(counted, 'users: % had a role that is unknown here, and become agents of their unit');
@@ -2517,6 +2717,12 @@ LANGUAGE sql IMMUTABLE AS $fn$
     END
 $fn$;
 
+CREATE FUNCTION portal_older.is_customer(sender text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $fn$
+    SELECT coalesce(
+        lower(btrim(sender)) IN ('customer', 'client', 'contact', 'cliente', 'contato', 'user', 'lead'), false
+    )
+$fn$;
+
 CREATE FUNCTION portal_older.understand_messages() RETURNS void LANGUAGE plpgsql AS $fn$
 BEGIN
     ALTER TABLE portal_older.staged_messages ADD is_inbound boolean, ADD status text, ADD at timestamptz,
@@ -2525,7 +2731,7 @@ BEGIN
         conversation_id = coalesce(conversation.became, conversation.id),
         unit_id = conversation.unit_id,
         is_inbound = coalesce(
-            sender IN ('customer', 'client', 'contact') OR sender IS DISTINCT FROM 'agent' AND told = 'received', false
+            portal_older.is_customer(sender) OR sender IS DISTINCT FROM 'agent' AND told = 'received', false
         ),
         at = portal_older.as_instant(s.old->>'created_at'),
         body = coalesce(s.old->>'content', ''),
@@ -2607,7 +2813,7 @@ BEGIN
     WHERE conversations.id = newest.conversation_id;
 
     SELECT count(*) INTO counted FROM portal_older.staged_messages
-    WHERE coalesce(lower(btrim(old->>'sender')), '') NOT IN ('customer', 'client', 'contact', 'agent');
+    WHERE NOT portal_older.is_customer(old->>'sender') AND lower(btrim(old->>'sender')) IS DISTINCT FROM 'agent';
     PERFORM portal_older.tell(counted, 'messages: % are of a sender that is unknown here; see messages.legacy_sender');
     SELECT count(*) INTO counted FROM portal_older.staged_messages
     WHERE NOT is_inbound AND lower(btrim(old->>'status')) IS DISTINCT FROM status;
@@ -2615,6 +2821,9 @@ BEGIN
     SELECT count(*) INTO counted FROM portal_older.staged_messages
     WHERE portal_older.as_instant(old->>'created_at') IS NULL;
     PERFORM portal_older.tell(counted, 'messages: % have no time, and stand before all others');
+    SELECT count(*) INTO counted FROM portal_older.staged_messages
+    WHERE portal_older.as_instant(old->>'created_at') = now();
+    PERFORM portal_older.tell(counted, 'messages: % have a time that is still to come, and get that of this move');
     PERFORM portal_older.keep_of_messages();
 END $fn$;
 
@@ -2640,14 +2849,20 @@ BEGIN
 END $fn$;
     $sql$;
     EXECUTE $sql$
--- References from tables that are not moved lead to the portal's rows from now on.
+-- References from tables that are not moved lead to the portal's rows from now on, and must not keep one from being
+-- erased. Of the tables that are only kept no reference is made again.
 CREATE FUNCTION portal_older.turn_references() RETURNS void LANGUAGE plpgsql AS $fn$
 DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT conname, conrelid::regclass AS source, target.relname AS target, pg_get_constraintdef(pg_constraint.oid) AS
-            definition, CASE WHEN cardinality(conkey) = 1 THEN attname END AS name
+        SELECT conname, conrelid::regclass AS source, target.relname AS target,
+            replace(pg_get_constraintdef(pg_constraint.oid), 'portal_older.', '') AS definition,
+            CASE WHEN cardinality(conkey) = 1 THEN attname END AS name,
+            owner.relname LIKE 'legacy\_%' AS is_kept, confdeltype IN ('a', 'r') AS is_in_the_way,
+            NOT EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) AND attnotnull
+            ) AS can_be_empty
         FROM pg_constraint
         JOIN pg_class AS target ON target.oid = confrelid
         JOIN pg_class AS owner ON owner.oid = conrelid
@@ -2664,11 +2879,23 @@ BEGIN
                     ' WHERE t.%2$I::text = s.id::text AND s.became IS NOT NULL', one.source, one.name, one.target
                 );
             END IF;
-            EXECUTE format(
-                'ALTER TABLE %s ADD CONSTRAINT %I %s', one.source, one.conname,
-                replace(one.definition, 'portal_older.', '')
-            );
+            IF one.is_kept THEN
+                RAISE NOTICE '%: its reference % is not made again', one.source, one.conname;
+                CONTINUE;
+            END IF;
+            EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', one.source, one.conname, CASE
+                WHEN one.is_in_the_way AND one.can_be_empty THEN regexp_replace(
+                    replace(one.definition, ' ON DELETE RESTRICT', ''),
+                    '( REFERENCES [^(]*\([^)]*\)( MATCH FULL)?)', '\1 ON DELETE SET NULL'
+                )
+                ELSE one.definition
+            END);
             RAISE NOTICE '%: its reference % leads to the portal''s % now', one.source, one.conname, one.target;
+            IF one.is_in_the_way AND NOT one.can_be_empty THEN
+                RAISE WARNING '%: its reference % will keep rows of % from being erased: %',
+                    one.source, one.conname, one.target, one.definition
+                    USING HINT = 'Let it be empty and make it ON DELETE SET NULL, make it ON DELETE CASCADE, or drop it.';
+            END IF;
         EXCEPTION WHEN others THEN
             RAISE WARNING '%: its reference % cannot be made again and is gone: % (%)',
                 one.source, one.conname, one.definition, SQLERRM;
@@ -2827,9 +3054,94 @@ BEGIN
             ('column', 'messages', 'retry_count', '%'),
             ('column', 'messages', 'last_retry_at', '%'),
             ('column', 'messages', 'error_details', '%'),
+            ('index', 'evolution_servers', 'uq_evolution_servers_default', '%'),
+            ('index', 'golive_evidence', 'ix_golive_evidence_created_at', '%'),
+            ('index', 'relays', 'ix_relays_heartbeat_at', '%'),
+            ('index', 'releases', 'ix_releases_registered_at', '%'),
+            ('index', 'media', 'ix_media_fetch_at', '%'),
+            ('index', 'message_templates', 'uq_message_templates_tenant_id_name', '%'),
+            ('index', 'release_checkpoints', 'ix_release_checkpoints_due', '%'),
+            ('index', 'tags', 'uq_tags_tenant_id_name', '%'),
+            ('index', 'access_grants', 'ix_access_grants_tenant_id_expires_at', '%'),
+            ('index', 'account_links', 'ix_account_links_expires_at', '%'),
+            ('index', 'account_links', 'ix_account_links_user_id', '%'),
+            ('index', 'alerts', 'ix_alerts_opened_at', '%'),
+            ('index', 'alerts', 'uq_alerts_metric_open', '%'),
+            ('index', 'api_tokens', 'ix_api_tokens_expires_at', '%'),
+            ('index', 'api_tokens', 'ix_api_tokens_family_id', '%'),
+            ('index', 'api_tokens', 'ix_api_tokens_tenant_id', '%'),
+            ('index', 'campaigns', 'ix_campaigns_media_id', '%'),
+            ('index', 'campaigns', 'ix_campaigns_number_check_at', '%'),
+            ('index', 'campaigns', 'ix_campaigns_plan_waiting', '%'),
+            ('index', 'campaigns', 'ix_campaigns_recheck_at', '%'),
+            ('index', 'campaigns', 'ix_campaigns_scheduled_at', '%'),
+            ('index', 'campaigns', 'ix_campaigns_tenant_id_id', '%'),
+            ('index', 'campaigns', 'ix_campaigns_unit_id_fed_at', '%'),
+            ('index', 'connection_losses', 'ix_connection_losses_created_at', '%'),
+            ('index', 'erasures', 'ix_erasures_waiting', '%'),
+            ('index', 'erasures', 'uq_erasures_contact_id', '%'),
+            ('index', 'imports', 'ix_imports_content_until', '%'),
+            ('index', 'imports', 'ix_imports_tenant_id_sha256', '%'),
+            ('index', 'imports', 'ix_imports_waiting', '%'),
+            ('index', 'recovery_codes', 'ix_recovery_codes_user_id', '%'),
+            ('index', 'repairs', 'ix_repairs_unit_id_created_at', '%'),
+            ('index', 'scan_links', 'ix_scan_links_unit_id', '%'),
+            ('index', 'template_versions', 'ix_template_versions_media_id', '%'),
             ('index', 'unit_whatsapp_connections', 'idx_unit_whatsapp_instance_lookup', 'CREATE UNIQUE INDEX %(instance_name)'),
+            ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_action', '%'),
+            ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_check_at', '%'),
+            ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_compare_at', '%'),
+            ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_phone', '%'),
+            ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_previous_instance_name', '%'),
+            ('index', 'user_sessions', 'ix_user_sessions_expires_at', '%'),
+            ('index', 'user_sessions', 'ix_user_sessions_user_id', '%'),
+            ('index', 'alert_notices', 'ix_alert_notices_due', '%'),
+            ('index', 'audit_events', 'ix_audit_events_subject_id', '%'),
+            ('index', 'audit_events', 'ix_audit_events_tenant_id_id', '%'),
+            ('index', 'audit_events', 'ix_audit_events_user_id', '%'),
+            ('index', 'contacts', 'ix_contacts_import_id', '%'),
+            ('index', 'contacts', 'ix_contacts_merged_into_id', '%'),
+            ('index', 'webhook_events', 'ix_webhook_events_new', '%'),
+            ('index', 'webhook_events', 'ix_webhook_events_parked', '%'),
+            ('index', 'webhook_events', 'ix_webhook_events_tenant_id_id', '%'),
+            ('index', 'webhook_events', 'ix_webhook_events_unknown', '%'),
+            ('index', 'webhook_events', 'uq_webhook_events_instance_name_body_hash', '%'),
+            ('index', 'consent_events', 'ix_consent_events_contact_id_happened_at', '%'),
+            ('index', 'consent_events', 'uq_consent_events_message_id_kind', '%'),
+            ('index', 'contact_merges', 'ix_contact_merges_kept_id', '%'),
+            ('index', 'contact_merges', 'ix_contact_merges_other_id', '%'),
+            ('index', 'contact_tags', 'ix_contact_tags_import_id', '%'),
+            ('index', 'contact_tags', 'ix_contact_tags_tag_id_contact_id', '%'),
+            ('index', 'conversations', 'ix_conversations_contact_id', '%'),
+            ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+            ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
+            ('index', 'import_changes', 'ix_import_changes_contact_id', '%'),
+            ('index', 'conversation_aliases', 'ix_conversation_aliases_conversation_id', '%'),
             ('index', 'messages', 'idx_messages_client_message_id_unit', 'CREATE UNIQUE INDEX %(conversation_id, client_message_id)'),
             ('index', 'messages', 'idx_messages_retry_failed', 'CREATE INDEX %(unit_id, last_retry_at) WHERE %'),
+            ('index', 'messages', 'ix_messages_client_message_id', '%'),
+            ('index', 'messages', 'ix_messages_conversation_id_occurred_at', '%'),
+            ('index', 'messages', 'ix_messages_in_doubt', '%'),
+            ('index', 'messages', 'ix_messages_look_up_at', '%'),
+            ('index', 'messages', 'ix_messages_media_id', '%'),
+            ('index', 'messages', 'ix_messages_queued', '%'),
+            ('index', 'messages', 'ix_messages_queued_expires_at', '%'),
+            ('index', 'messages', 'ix_messages_queued_warm', '%'),
+            ('index', 'messages', 'ix_messages_refers_to', '%'),
+            ('index', 'messages', 'ix_messages_resend_of_id', '%'),
+            ('index', 'messages', 'ix_messages_undelivered', '%'),
+            ('index', 'messages', 'ix_messages_unread', '%'),
+            ('index', 'messages', 'ix_messages_without_receipt', '%'),
+            ('index', 'messages', 'uq_messages_unit_id_external_id', '%'),
+            ('index', 'campaign_recipients', 'ix_campaign_recipients_contact_id', '%'),
+            ('index', 'campaign_recipients', 'ix_campaign_recipients_handed_at', '%'),
+            ('index', 'campaign_recipients', 'ix_campaign_recipients_message_id', '%'),
+            ('index', 'campaign_recipients', 'ix_campaign_recipients_pending', '%'),
+            ('index', 'campaign_recipients', 'ix_campaign_recipients_unanswered', '%'),
+            ('index', 'merged_messages', 'ix_merged_messages_message_id', '%'),
+            ('index', 'webhook_deliveries', 'ix_webhook_deliveries_log', '%'),
+            ('index', 'webhook_deliveries', 'ix_webhook_deliveries_message_id', '%'),
+            ('index', 'webhook_deliveries', 'ix_webhook_deliveries_waiting', '%'),
             ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id) REFERENCES tenants(id)', 'FOREIGN KEY (tenant_id) REFERENCES tenants(id)%'),
             ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id, created_by_id) REFERENCES users(tenant_id, id)', 'FOREIGN KEY (tenant_id, created_by_id) REFERENCES users(tenant_id, id)%'),
             ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id, media_id) REFERENCES media(tenant_id, id)', 'FOREIGN KEY (tenant_id, media_id) REFERENCES media(tenant_id, id)%'),
@@ -2938,9 +3250,94 @@ FROM (VALUES
     ('column', 'messages', 'retry_count', '%'),
     ('column', 'messages', 'last_retry_at', '%'),
     ('column', 'messages', 'error_details', '%'),
+    ('index', 'evolution_servers', 'uq_evolution_servers_default', '%'),
+    ('index', 'golive_evidence', 'ix_golive_evidence_created_at', '%'),
+    ('index', 'relays', 'ix_relays_heartbeat_at', '%'),
+    ('index', 'releases', 'ix_releases_registered_at', '%'),
+    ('index', 'media', 'ix_media_fetch_at', '%'),
+    ('index', 'message_templates', 'uq_message_templates_tenant_id_name', '%'),
+    ('index', 'release_checkpoints', 'ix_release_checkpoints_due', '%'),
+    ('index', 'tags', 'uq_tags_tenant_id_name', '%'),
+    ('index', 'access_grants', 'ix_access_grants_tenant_id_expires_at', '%'),
+    ('index', 'account_links', 'ix_account_links_expires_at', '%'),
+    ('index', 'account_links', 'ix_account_links_user_id', '%'),
+    ('index', 'alerts', 'ix_alerts_opened_at', '%'),
+    ('index', 'alerts', 'uq_alerts_metric_open', '%'),
+    ('index', 'api_tokens', 'ix_api_tokens_expires_at', '%'),
+    ('index', 'api_tokens', 'ix_api_tokens_family_id', '%'),
+    ('index', 'api_tokens', 'ix_api_tokens_tenant_id', '%'),
+    ('index', 'campaigns', 'ix_campaigns_media_id', '%'),
+    ('index', 'campaigns', 'ix_campaigns_number_check_at', '%'),
+    ('index', 'campaigns', 'ix_campaigns_plan_waiting', '%'),
+    ('index', 'campaigns', 'ix_campaigns_recheck_at', '%'),
+    ('index', 'campaigns', 'ix_campaigns_scheduled_at', '%'),
+    ('index', 'campaigns', 'ix_campaigns_tenant_id_id', '%'),
+    ('index', 'campaigns', 'ix_campaigns_unit_id_fed_at', '%'),
+    ('index', 'connection_losses', 'ix_connection_losses_created_at', '%'),
+    ('index', 'erasures', 'ix_erasures_waiting', '%'),
+    ('index', 'erasures', 'uq_erasures_contact_id', '%'),
+    ('index', 'imports', 'ix_imports_content_until', '%'),
+    ('index', 'imports', 'ix_imports_tenant_id_sha256', '%'),
+    ('index', 'imports', 'ix_imports_waiting', '%'),
+    ('index', 'recovery_codes', 'ix_recovery_codes_user_id', '%'),
+    ('index', 'repairs', 'ix_repairs_unit_id_created_at', '%'),
+    ('index', 'scan_links', 'ix_scan_links_unit_id', '%'),
+    ('index', 'template_versions', 'ix_template_versions_media_id', '%'),
     ('index', 'unit_whatsapp_connections', 'idx_unit_whatsapp_instance_lookup', 'CREATE UNIQUE INDEX %(instance_name)'),
+    ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_action', '%'),
+    ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_check_at', '%'),
+    ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_compare_at', '%'),
+    ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_phone', '%'),
+    ('index', 'unit_whatsapp_connections', 'ix_unit_whatsapp_connections_previous_instance_name', '%'),
+    ('index', 'user_sessions', 'ix_user_sessions_expires_at', '%'),
+    ('index', 'user_sessions', 'ix_user_sessions_user_id', '%'),
+    ('index', 'alert_notices', 'ix_alert_notices_due', '%'),
+    ('index', 'audit_events', 'ix_audit_events_subject_id', '%'),
+    ('index', 'audit_events', 'ix_audit_events_tenant_id_id', '%'),
+    ('index', 'audit_events', 'ix_audit_events_user_id', '%'),
+    ('index', 'contacts', 'ix_contacts_import_id', '%'),
+    ('index', 'contacts', 'ix_contacts_merged_into_id', '%'),
+    ('index', 'webhook_events', 'ix_webhook_events_new', '%'),
+    ('index', 'webhook_events', 'ix_webhook_events_parked', '%'),
+    ('index', 'webhook_events', 'ix_webhook_events_tenant_id_id', '%'),
+    ('index', 'webhook_events', 'ix_webhook_events_unknown', '%'),
+    ('index', 'webhook_events', 'uq_webhook_events_instance_name_body_hash', '%'),
+    ('index', 'consent_events', 'ix_consent_events_contact_id_happened_at', '%'),
+    ('index', 'consent_events', 'uq_consent_events_message_id_kind', '%'),
+    ('index', 'contact_merges', 'ix_contact_merges_kept_id', '%'),
+    ('index', 'contact_merges', 'ix_contact_merges_other_id', '%'),
+    ('index', 'contact_tags', 'ix_contact_tags_import_id', '%'),
+    ('index', 'contact_tags', 'ix_contact_tags_tag_id_contact_id', '%'),
+    ('index', 'conversations', 'ix_conversations_contact_id', '%'),
+    ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+    ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
+    ('index', 'import_changes', 'ix_import_changes_contact_id', '%'),
+    ('index', 'conversation_aliases', 'ix_conversation_aliases_conversation_id', '%'),
     ('index', 'messages', 'idx_messages_client_message_id_unit', 'CREATE UNIQUE INDEX %(conversation_id, client_message_id)'),
     ('index', 'messages', 'idx_messages_retry_failed', 'CREATE INDEX %(unit_id, last_retry_at) WHERE %'),
+    ('index', 'messages', 'ix_messages_client_message_id', '%'),
+    ('index', 'messages', 'ix_messages_conversation_id_occurred_at', '%'),
+    ('index', 'messages', 'ix_messages_in_doubt', '%'),
+    ('index', 'messages', 'ix_messages_look_up_at', '%'),
+    ('index', 'messages', 'ix_messages_media_id', '%'),
+    ('index', 'messages', 'ix_messages_queued', '%'),
+    ('index', 'messages', 'ix_messages_queued_expires_at', '%'),
+    ('index', 'messages', 'ix_messages_queued_warm', '%'),
+    ('index', 'messages', 'ix_messages_refers_to', '%'),
+    ('index', 'messages', 'ix_messages_resend_of_id', '%'),
+    ('index', 'messages', 'ix_messages_undelivered', '%'),
+    ('index', 'messages', 'ix_messages_unread', '%'),
+    ('index', 'messages', 'ix_messages_without_receipt', '%'),
+    ('index', 'messages', 'uq_messages_unit_id_external_id', '%'),
+    ('index', 'campaign_recipients', 'ix_campaign_recipients_contact_id', '%'),
+    ('index', 'campaign_recipients', 'ix_campaign_recipients_handed_at', '%'),
+    ('index', 'campaign_recipients', 'ix_campaign_recipients_message_id', '%'),
+    ('index', 'campaign_recipients', 'ix_campaign_recipients_pending', '%'),
+    ('index', 'campaign_recipients', 'ix_campaign_recipients_unanswered', '%'),
+    ('index', 'merged_messages', 'ix_merged_messages_message_id', '%'),
+    ('index', 'webhook_deliveries', 'ix_webhook_deliveries_log', '%'),
+    ('index', 'webhook_deliveries', 'ix_webhook_deliveries_message_id', '%'),
+    ('index', 'webhook_deliveries', 'ix_webhook_deliveries_waiting', '%'),
     ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id) REFERENCES tenants(id)', 'FOREIGN KEY (tenant_id) REFERENCES tenants(id)%'),
     ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id, created_by_id) REFERENCES users(tenant_id, id)', 'FOREIGN KEY (tenant_id, created_by_id) REFERENCES users(tenant_id, id)%'),
     ('constraint', 'campaigns', 'FOREIGN KEY (tenant_id, media_id) REFERENCES media(tenant_id, id)', 'FOREIGN KEY (tenant_id, media_id) REFERENCES media(tenant_id, id)%'),

@@ -32,6 +32,15 @@ BEGIN
     RETURN NULL;
 END $$
 """
+DROP_INVALID = """
+DO $$ BEGIN
+IF EXISTS (
+    SELECT FROM pg_index WHERE indexrelid = to_regclass('ix_messages_client_message_id') AND NOT indisvalid
+) THEN
+    DROP INDEX ix_messages_client_message_id;
+END IF;
+END $$
+"""
 TOLD = "('sent', 'delivered', 'read', 'failed', 'unconfirmed', 'cancelled')"
 TRIGGERS = {
     "note_received": (
@@ -101,6 +110,8 @@ def downgrade() -> None:
 def _index_client_message_ids() -> None:
     """First, and outside the transaction: however many messages there are, the portal goes on writing them."""
     with op.get_context().autocommit_block():
+        # One that was interrupted is there, but good for nothing.
+        op.execute(DROP_INVALID)
         op.create_index(
             "ix_messages_client_message_id",
             "messages",

@@ -66,12 +66,15 @@ def upgrade() -> None:
         grant_to_system(table)
     for table, roles in OLDER_SYSTEM_TABLES.items():
         close(table, to=roles)
+    # Its owner's only: whoever else could write it would decide which migrations run.
+    op.execute("ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY")
     for table, comments in COMMENTS.items():
         for column, comment in comments.items():
             op.execute(f"COMMENT ON COLUMN {table}.{column} IS '{comment}'")
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE alembic_version DISABLE ROW LEVEL SECURITY")
     for table in OLDER_SYSTEM_TABLES:
         op.execute(f"DROP POLICY IF EXISTS system ON {table}")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

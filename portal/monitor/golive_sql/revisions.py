@@ -19,9 +19,10 @@ _CONCURRENTLY = re.compile(r"(?<=INDEX )CONCURRENTLY ")
 
 @dataclass(frozen=True)
 class Revision:
-    """One migration: its number, the first line of why it is there, and its statements, the stamp among them."""
+    """One migration: its number, the one before, why it is there, and its statements, the stamp the last of them."""
 
     number: str
+    before: str | None
     title: str
     statements: tuple[str, ...]
 
@@ -41,13 +42,14 @@ class _Statements(StringIO):
 def list_revisions() -> list[Revision]:
     """All of them, the first one first."""
     scripts = list(ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
+    befores = [None, *(script.revision for script in scripts)]
     return [
-        Revision(script.revision, script.doc.splitlines()[0], tuple(_statements(script.down_revision, script.revision)))
-        for script in scripts
+        Revision(script.revision, before, script.doc.splitlines()[0], tuple(_statements(before, script.revision)))
+        for before, script in zip(befores, scripts, strict=False)
     ]
 
 
-def _statements(since: object, until: str) -> Iterator[str]:
+def _statements(since: str | None, until: str) -> Iterator[str]:
     written = _Statements()
     command.upgrade(_config(written), f"{since or 'base'}:{until}", sql=True)
     for statement in written.found:

@@ -13,6 +13,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOCK = 7_106_113
 # Of the database that was there before the portal, in the order in which they refer to each other.
 OLDER_TABLES = ("units", "unit_whatsapp_connections", "users", "contacts", "conversations", "messages")
+# Those of the portal's names that somebody may have made beside them by hand, before the portal.
+OLDER_CAMPAIGNS = ("campaigns", "campaign_recipients")
 FUNCTIONS = ("values", "staging", "keeping", "units", "people", "threads", "ending")
 QUOTES = ("$golive$", "$sql$")
 HEADER = """\
@@ -20,6 +22,7 @@ HEADER = """\
 -- an older one from before the portal, whose rows become the company "legacy".
 --
 -- Paste the whole of it into the database's console, or run: psql -v ON_ERROR_STOP=1 -f production_migration.sql
+-- Within psql, first: \\set ON_ERROR_STOP on. Without it each block after an error refuses with an error of its own.
 -- It may be stopped anywhere and run again. It is done when its last notice says ALL MIGRATIONS APPLIED SUCCESSFULLY;
 -- the rows that it shows at the end say the same, check by check. Stop the portal before, and take a backup.
 --
@@ -51,7 +54,13 @@ def _part(title: str, sql: str) -> str:
 def _begin(revisions: list[Revision]) -> str:
     tables = [table.name for table in Base.metadata.sorted_tables]
     known = [each.number for each in revisions]
-    return _template("begin", revisions=_array(known), tables=_array(tables), older=_array(OLDER_TABLES))
+    return _template(
+        "begin",
+        revisions=_array(known),
+        tables=_array(tables),
+        older=_array(OLDER_TABLES),
+        campaigns=_array(OLDER_CAMPAIGNS),
+    )
 
 
 def _block(revision: Revision) -> str:
@@ -59,7 +68,10 @@ def _block(revision: Revision) -> str:
         raise ValueError(f"{revision.number} uses a quote that the script needs: {' or '.join(QUOTES)}")
     # The stamp is the last of them, in the same transaction.
     statements = "\n".join(f"    EXECUTE $sql$ {statement} $sql$;" for statement in revision.statements)
-    return _template("revision", number=revision.number, title=_quoted(revision.title), statements=statements)
+    before = "NULL" if revision.before is None else _quoted(revision.before)
+    return _template(
+        "revision", number=revision.number, before=before, title=_quoted(revision.title), statements=statements
+    )
 
 
 def _copy(head: str) -> str:

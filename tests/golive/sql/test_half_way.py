@@ -47,6 +47,14 @@ def test_campaigns_of_before_are_kept_aside_when_they_have_rows(with_duplicates:
     assert with_duplicates.values_of("SELECT name FROM legacy_campaigns") == ["Natal"]
     assert with_duplicates.values_of("SELECT contact_id FROM legacy_campaign_recipients") == [id_of(CONTACT, 1)]
     assert with_duplicates.values_of("SELECT id FROM campaigns") == []
+    # Only what the portal itself refers to may keep anybody from being erased.
+    refer = (
+        "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
+        " AND confrelid IN ('units'::regclass, 'contacts'::regclass)"
+    )
+    closed = "SELECT relname FROM pg_class WHERE relname LIKE 'legacy_campaign%' AND relkind = 'r' AND relrowsecurity"
+    assert not [name for name in with_duplicates.values_of(refer) if name.startswith("legacy_")]
+    assert sorted(with_duplicates.values_of(closed)) == ["legacy_campaign_recipients", "legacy_campaigns"]
     with_duplicates.flask("db", "check")
 
 

@@ -180,6 +180,7 @@ def test_ids_are_the_first_messages_and_kept_of_the_others(moved: Bench) -> None
         "users: 2 have no e-mail address that is theirs alone, and are disabled under a made-up one",
         "messages: 2 conversations were missing and are made",
         "older table messages: its policy nobody is not made again",
+        "users: 1 are disabled, because their is_active says so",
     ],
 )
 def test_each_mess_is_told(said: list[str], told: str) -> None:

@@ -63,6 +63,11 @@ def test_numbers_as_people_type_them(sql_reads: Bench) -> None:
     assert read(sql_reads, TYPED) == {typed: as_portal(typed) for typed in TYPED}
 
 
+@pytest.mark.parametrize("typed", ["+1800555", "+3970877"])
+def test_numbers_too_short_for_any_country_are_none(sql_reads: Bench, typed: str) -> None:
+    assert read(sql_reads, [typed]) == {typed: as_portal(typed)} == {typed: None}
+
+
 def test_mobile_numbers_of_every_country(sql_reads: Bench) -> None:
     examples = [
         phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)

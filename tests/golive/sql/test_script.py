@@ -33,11 +33,14 @@ def test_command_writes_the_file_or_shows_it(text: str, tmp_path: Path) -> None:
 def test_each_migration_is_one_guarded_block_with_its_stamp(text: str) -> None:
     parts = blocks(text)
 
+    before = "NULL"
     for revision in revisions.list_revisions():
         (part,) = [part for part in parts if f"RAISE NOTICE '{revision.number}: applied." in part]
-        assert f"alembic_version) >= '{revision.number}' THEN" in part
+        assert f"IF version >= '{revision.number}' THEN" in part
         assert f"'{revision.number}'" in revision.statements[-1]
         assert revision.statements[-1] in part
+        assert f"IF version IS DISTINCT FROM {before} THEN" in part
+        before = f"'{revision.number}'"
 
 
 def test_nothing_in_it_needs_to_stand_outside_a_transaction(text: str) -> None:
@@ -50,7 +53,7 @@ def test_nothing_in_it_needs_to_stand_outside_a_transaction(text: str) -> None:
 
 
 def test_quotes_of_the_script_are_refused_in_a_migration(monkeypatch: pytest.MonkeyPatch) -> None:
-    clash = Revision("0001", "Clash", ("SELECT $sql$ 1 $sql$;",))
+    clash = Revision("0001", None, "Clash", ("SELECT $sql$ 1 $sql$;",))
     monkeypatch.setattr(script, "list_revisions", lambda: [clash])
 
     with pytest.raises(ValueError, match="0001 uses a quote"):

@@ -4,6 +4,7 @@ DECLARE
     known text[] := {revisions};
     portal_tables text[] := {tables};
     older_tables text[] := {older};
+    older_campaigns text[] := {campaigns};
     versions text[];
     present text[];
     suspects text;
@@ -46,28 +47,59 @@ BEGIN
             USING HINT = 'Rename or drop them, and run this script again. Nothing was changed.';
     END IF;
 
+    SELECT string_agg(name, ', ' ORDER BY name) INTO suspects
+    FROM unnest(present) AS name WHERE NOT name = ANY (older_tables || older_campaigns);
+    IF suspects IS NOT NULL THEN
+        RAISE EXCEPTION 'these tables are another program''s, and their names are needed: %', suspects
+            USING HINT = 'Rename them or move them to another schema, and run this script again. Nothing was changed.';
+    END IF;
+
     -- What hangs on the older tables by more than a reference would keep them from being dropped in the end.
-    WITH moved AS (
-        SELECT oid, reltype FROM pg_class
+    WITH named AS (
+        SELECT oid FROM pg_class
         WHERE relnamespace = to_regnamespace(quote_ident(here)) AND relname = ANY (present)
             AND relname = ANY (older_tables)
+    ), moved AS (
+        -- The parts of one that is partitioned go with it.
+        SELECT oid, reltype FROM pg_class
+        WHERE oid IN (SELECT oid FROM named UNION SELECT relid FROM named, pg_partition_tree(named.oid))
+    ), moved_types AS (
+        SELECT unnest(ARRAY[pg_type.oid, typarray]) AS oid FROM pg_type JOIN moved ON pg_type.oid = reltype
+    ), moved_sequences AS (
+        SELECT objid AS oid FROM pg_depend JOIN pg_class ON pg_class.oid = objid AND relkind = 'S'
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+            AND refobjid IN (SELECT oid FROM moved) AND deptype IN ('a', 'i')
+    ), depending AS (
+        SELECT classid, objid, objsubid FROM pg_depend
+        WHERE refclassid = 'pg_class'::regclass
+            AND refobjid IN (SELECT oid FROM moved UNION ALL SELECT oid FROM moved_sequences)
+            OR refclassid = 'pg_type'::regclass AND refobjid IN (SELECT oid FROM moved_types)
     ), hanging AS (
         SELECT 'view ' || rule.ev_class::regclass::text AS name
-        FROM pg_depend JOIN pg_rewrite AS rule ON classid = 'pg_rewrite'::regclass AND objid = rule.oid
-        WHERE refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            AND rule.ev_class NOT IN (SELECT oid FROM moved)
+        FROM depending JOIN pg_rewrite AS rule ON classid = 'pg_rewrite'::regclass AND objid = rule.oid
+        WHERE rule.ev_class NOT IN (SELECT oid FROM moved)
         UNION
         SELECT 'function ' || objid::regprocedure::text
-        FROM pg_depend
-        WHERE classid = 'pg_proc'::regclass AND (
-            refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            OR refclassid = 'pg_type'::regclass AND refobjid IN (SELECT reltype FROM moved)
-        )
+        FROM depending WHERE classid = 'pg_proc'::regclass
         UNION
         SELECT format('policy %s on %s', polname, polrelid::regclass)
-        FROM pg_depend JOIN pg_policy AS policy ON classid = 'pg_policy'::regclass AND objid = policy.oid
-        WHERE refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM moved)
-            AND polrelid NOT IN (SELECT oid FROM moved)
+        FROM depending JOIN pg_policy AS policy ON classid = 'pg_policy'::regclass AND objid = policy.oid
+        WHERE polrelid NOT IN (SELECT oid FROM moved)
+        UNION
+        SELECT pg_describe_object(classid, objid, objsubid)
+        FROM depending JOIN pg_attrdef AS value ON classid = 'pg_attrdef'::regclass AND objid = value.oid
+        WHERE adrelid NOT IN (SELECT oid FROM moved)
+        UNION
+        -- Columns of the type of a row, and types made of it.
+        SELECT pg_describe_object(classid, objid, objsubid)
+        FROM depending
+        WHERE classid = 'pg_class'::regclass AND objsubid > 0
+                AND objid NOT IN (SELECT oid FROM moved UNION ALL SELECT oid FROM moved_sequences)
+            OR classid = 'pg_type'::regclass AND objid NOT IN (SELECT oid FROM moved_types)
+        UNION
+        SELECT format('table %s, which inherits from %s', inhrelid::regclass, inhparent::regclass)
+        FROM pg_inherits
+        WHERE inhparent IN (SELECT oid FROM moved) AND inhrelid NOT IN (SELECT oid FROM moved)
     )
     SELECT string_agg(name, ', ' ORDER BY name) INTO suspects FROM hanging;
     IF suspects IS NOT NULL THEN
@@ -95,7 +127,7 @@ BEGIN
             EXECUTE format('ALTER TABLE portal_older.%I DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', of);
             EXECUTE format('SELECT count(*) FROM portal_older.%I', of) INTO counted;
             RAISE NOTICE 'older table %: moved aside, % rows', of, counted;
-        ELSIF of LIKE 'campaign%' AND counted = 0 THEN
+        ELSIF counted = 0 THEN
             -- Made in advance and never used.
             EXECUTE format('DROP TABLE %I.%I', here, of);
             RAISE NOTICE 'older table %: dropped, it had no rows', of;
@@ -107,6 +139,8 @@ BEGIN
                 EXECUTE format('ALTER INDEX %s RENAME TO %I', one.index, left('legacy_' || one.relname, 63));
             END LOOP;
             EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', here, of, 'legacy_' || of);
+            -- For its owner only: hosts like Supabase give every table to whoever asks over their HTTP API.
+            EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', here, 'legacy_' || of);
             RAISE WARNING 'older table %: kept as legacy_%, % rows', of, of, counted;
         END IF;
     END LOOP;

@@ -5,6 +5,7 @@ DECLARE
     one record;
     counted bigint;
 BEGIN
+    PERFORM set_config('lock_timeout', '4s', true);
     PERFORM set_config('portal.is_system', 'on', true);
     IF (
         SELECT count(*) < 2 FROM pg_attribute

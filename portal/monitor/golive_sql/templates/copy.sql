@@ -5,12 +5,12 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock({lock});
     PERFORM set_config('lock_timeout', '4s', true);
+    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '{head}' THEN
+        RAISE EXCEPTION 'older database: it is copied once the revision is {head}';
+    END IF;
     IF to_regnamespace('portal_older') IS NULL THEN
         RAISE NOTICE 'older database: there is none to copy';
         RETURN;
-    END IF;
-    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '{head}' THEN
-        RAISE EXCEPTION 'older database: it is copied once the revision is {head}';
     END IF;
     -- Where the policies are forced on the owner, nothing is seen or written without this.
     PERFORM set_config('portal.is_system', 'on', true);

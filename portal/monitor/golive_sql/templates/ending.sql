@@ -1,11 +1,17 @@
--- References from tables that are not moved lead to the portal's rows from now on.
+-- References from tables that are not moved lead to the portal's rows from now on, and must not keep one from being
+-- erased. Of the tables that are only kept no reference is made again.
 CREATE FUNCTION portal_older.turn_references() RETURNS void LANGUAGE plpgsql AS $fn$
 DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT conname, conrelid::regclass AS source, target.relname AS target, pg_get_constraintdef(pg_constraint.oid) AS
-            definition, CASE WHEN cardinality(conkey) = 1 THEN attname END AS name
+        SELECT conname, conrelid::regclass AS source, target.relname AS target,
+            replace(pg_get_constraintdef(pg_constraint.oid), 'portal_older.', '') AS definition,
+            CASE WHEN cardinality(conkey) = 1 THEN attname END AS name,
+            owner.relname LIKE 'legacy\_%' AS is_kept, confdeltype IN ('a', 'r') AS is_in_the_way,
+            NOT EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) AND attnotnull
+            ) AS can_be_empty
         FROM pg_constraint
         JOIN pg_class AS target ON target.oid = confrelid
         JOIN pg_class AS owner ON owner.oid = conrelid
@@ -22,11 +28,23 @@ BEGIN
                     ' WHERE t.%2$I::text = s.id::text AND s.became IS NOT NULL', one.source, one.name, one.target
                 );
             END IF;
-            EXECUTE format(
-                'ALTER TABLE %s ADD CONSTRAINT %I %s', one.source, one.conname,
-                replace(one.definition, 'portal_older.', '')
-            );
+            IF one.is_kept THEN
+                RAISE NOTICE '%: its reference % is not made again', one.source, one.conname;
+                CONTINUE;
+            END IF;
+            EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', one.source, one.conname, CASE
+                WHEN one.is_in_the_way AND one.can_be_empty THEN regexp_replace(
+                    replace(one.definition, ' ON DELETE RESTRICT', ''),
+                    '( REFERENCES [^(]*\([^)]*\)( MATCH FULL)?)', '\1 ON DELETE SET NULL'
+                )
+                ELSE one.definition
+            END);
             RAISE NOTICE '%: its reference % leads to the portal''s % now', one.source, one.conname, one.target;
+            IF one.is_in_the_way AND NOT one.can_be_empty THEN
+                RAISE WARNING '%: its reference % will keep rows of % from being erased: %',
+                    one.source, one.conname, one.target, one.definition
+                    USING HINT = 'Let it be empty and make it ON DELETE SET NULL, make it ON DELETE CASCADE, or drop it.';
+            END IF;
         EXCEPTION WHEN others THEN
             RAISE WARNING '%: its reference % cannot be made again and is gone: % (%)',
                 one.source, one.conname, one.definition, SQLERRM;

@@ -1,15 +1,19 @@
 -- What is not taken over stays beside what was, under a name that the portal leaves alone.
 CREATE FUNCTION portal_older.add_legacy_column(of text, name text) RETURNS text LANGUAGE plpgsql AS $fn$
 DECLARE
-    legacy text := CASE
-        WHEN name LIKE 'legacy\_%' THEN name
-        WHEN portal_older.has_column(of, left('legacy_' || name, 63)) THEN left('legacy_older_' || name, 63)
-        ELSE left('legacy_' || name, 63)
-    END;
+    legacy text := CASE WHEN name LIKE 'legacy\_%' THEN name ELSE 'legacy_' || name END;
+    number text;
     type text;
 BEGIN
-    SELECT format_type(atttypid, atttypmod) INTO type
+    SELECT '_' || attnum, format_type(atttypid, atttypmod) INTO number, type
     FROM pg_attribute WHERE attrelid = to_regclass(format('portal_older.%I', of)) AND attname = name;
+    -- Longer ones PostgreSQL would cut off, and two could become the same.
+    IF octet_length(legacy) > 63 OR legacy <> name AND portal_older.has_column(of, legacy) THEN
+        WHILE octet_length(legacy || number) > 63 LOOP
+            legacy := left(legacy, -1);
+        END LOOP;
+        legacy := legacy || number;
+    END IF;
     EXECUTE format('ALTER TABLE %I ADD COLUMN IF NOT EXISTS %I %s', of, legacy, type);
     RETURN legacy;
 END $fn$;
@@ -22,6 +26,7 @@ DECLARE
         ' AND s.old->>%1$L IS NOT NULL AND s.old->>%1$L IS DISTINCT FROM (%2$s)', name, as_now
     );
     counted bigint;
+    legacy text;
 BEGIN
     IF NOT portal_older.has_column(of, name) THEN
         RETURN;
@@ -30,12 +35,12 @@ BEGIN
     IF counted = 0 THEN
         RETURN;
     END IF;
+    legacy := portal_older.add_legacy_column(of, name);
     EXECUTE format(
         'UPDATE %1$I AS t SET %2$I = o.%3$I FROM portal_older.staged_%1$s AS s,'
-        ' jsonb_populate_record(NULL::portal_older.%1$I, s.old) AS o WHERE %4$s',
-        of, portal_older.add_legacy_column(of, name), name, differs
+        ' jsonb_populate_record(NULL::portal_older.%1$I, s.old) AS o WHERE %4$s', of, legacy, name, differs
     );
-    RAISE NOTICE '%: % rows keep what % was in legacy_%', of, counted, name, name;
+    RAISE NOTICE '%: % rows keep what % was in %', of, counted, name, legacy;
 END $fn$;
 
 -- Keep every column but those that were taken over.

@@ -1,7 +1,23 @@
+-- The columns that say of somebody that they had been shut out.
+CREATE FUNCTION portal_older.shut_out_by(old jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $fn$
+    SELECT coalesce(array_agg(key ORDER BY key), '{}')
+    FROM (SELECT key, lower(key) AS name, lower(btrim(value)) AS told FROM jsonb_each_text(old)) AS each
+    WHERE CASE
+        WHEN name IN ('active', 'is_active', 'enabled', 'is_enabled', 'status') THEN told IN (
+            'false', 'f', '0', 'no', 'n', 'off', 'inactive', 'blocked', 'disabled', 'banned', 'suspended', 'deleted',
+            'inativo', 'inativa', 'bloqueado', 'bloqueada', 'desativado', 'desativada'
+        )
+        WHEN name IN ('blocked', 'is_blocked', 'banned', 'is_banned', 'disabled', 'is_disabled') THEN
+            told NOT IN ('', 'false', 'f', '0', 'no', 'n', 'off')
+        WHEN name IN ('disabled_at', 'deleted_at', 'blocked_at', 'banned_at') THEN told <> ''
+    END
+$fn$;
+
 -- Their passwords are of no use here, so everybody chooses a new one by the link for that.
 CREATE FUNCTION portal_older.copy_users(tenant uuid) RETURNS void LANGUAGE plpgsql AS $fn$
 DECLARE
     counted bigint;
+    one record;
 BEGIN
     ALTER TABLE portal_older.staged_users ADD email text;
     UPDATE portal_older.staged_users AS s SET email = found.email
@@ -17,10 +33,7 @@ BEGIN
         CASE WHEN lower(btrim(old->>'role')) IN ('admin', 'tenant_admin') THEN 'tenant_admin' ELSE 'agent' END,
         coalesce(portal_older.as_instant(old->>'created_at'), now()),
         -- Whoever had been shut out must not come back by a link to a new password.
-        CASE
-            WHEN email IS NULL OR 'false' IN (old->>'is_active', old->>'active', old->>'enabled')
-                OR coalesce(old->>'disabled_at', old->>'deleted_at') IS NOT NULL THEN now()
-        END
+        CASE WHEN email IS NULL OR portal_older.shut_out_by(old) <> '{}' THEN now() END
     FROM portal_older.staged_users;
     INSERT INTO user_units (tenant_id, user_id, unit_id)
     SELECT tenant, s.id, s.unit_id
@@ -31,6 +44,12 @@ BEGIN
     PERFORM portal_older.tell(
         counted, 'users: % have no e-mail address that is theirs alone, and are disabled under a made-up one'
     );
+    FOR one IN
+        SELECT name, count(*) AS times FROM portal_older.staged_users, unnest(portal_older.shut_out_by(old)) AS name
+        GROUP BY name ORDER BY name
+    LOOP
+        RAISE WARNING 'users: % are disabled, because their % says so', one.times, one.name;
+    END LOOP;
     SELECT count(*) INTO counted FROM portal_older.staged_users
     WHERE coalesce(lower(btrim(old->>'role')), '') NOT IN ('admin', 'tenant_admin', 'agent');
     PERFORM portal_older.tell(counted, 'users: % had a role that is unknown here, and become agents of their unit');

@@ -50,6 +50,12 @@ LANGUAGE sql IMMUTABLE AS $fn$
     END
 $fn$;
 
+CREATE FUNCTION portal_older.is_customer(sender text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $fn$
+    SELECT coalesce(
+        lower(btrim(sender)) IN ('customer', 'client', 'contact', 'cliente', 'contato', 'user', 'lead'), false
+    )
+$fn$;
+
 CREATE FUNCTION portal_older.understand_messages() RETURNS void LANGUAGE plpgsql AS $fn$
 BEGIN
     ALTER TABLE portal_older.staged_messages ADD is_inbound boolean, ADD status text, ADD at timestamptz,
@@ -58,7 +64,7 @@ BEGIN
         conversation_id = coalesce(conversation.became, conversation.id),
         unit_id = conversation.unit_id,
         is_inbound = coalesce(
-            sender IN ('customer', 'client', 'contact') OR sender IS DISTINCT FROM 'agent' AND told = 'received', false
+            portal_older.is_customer(sender) OR sender IS DISTINCT FROM 'agent' AND told = 'received', false
         ),
         at = portal_older.as_instant(s.old->>'created_at'),
         body = coalesce(s.old->>'content', ''),
@@ -140,7 +146,7 @@ BEGIN
     WHERE conversations.id = newest.conversation_id;
 
     SELECT count(*) INTO counted FROM portal_older.staged_messages
-    WHERE coalesce(lower(btrim(old->>'sender')), '') NOT IN ('customer', 'client', 'contact', 'agent');
+    WHERE NOT portal_older.is_customer(old->>'sender') AND lower(btrim(old->>'sender')) IS DISTINCT FROM 'agent';
     PERFORM portal_older.tell(counted, 'messages: % are of a sender that is unknown here; see messages.legacy_sender');
     SELECT count(*) INTO counted FROM portal_older.staged_messages
     WHERE NOT is_inbound AND lower(btrim(old->>'status')) IS DISTINCT FROM status;
@@ -148,6 +154,9 @@ BEGIN
     SELECT count(*) INTO counted FROM portal_older.staged_messages
     WHERE portal_older.as_instant(old->>'created_at') IS NULL;
     PERFORM portal_older.tell(counted, 'messages: % have no time, and stand before all others');
+    SELECT count(*) INTO counted FROM portal_older.staged_messages
+    WHERE portal_older.as_instant(old->>'created_at') = now();
+    PERFORM portal_older.tell(counted, 'messages: % have a time that is still to come, and get that of this move');
     PERFORM portal_older.keep_of_messages();
 END $fn$;
 

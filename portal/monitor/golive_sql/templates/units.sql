@@ -36,9 +36,9 @@ BEGIN
     PERFORM portal_older.keep_others('units', '{id,name,slug,created_at}');
 END $fn$;
 
--- In SQL: the older value where it was understood as an instant.
+-- In SQL: the older value where it was understood as an instant, and had come.
 CREATE FUNCTION portal_older.if_instant(name text) RETURNS text LANGUAGE sql AS $fn$
-    SELECT format('CASE WHEN portal_older.as_instant(s.old->>%1$L) IS NOT NULL THEN s.old->>%1$L END', name)
+    SELECT format('CASE WHEN portal_older.as_instant(s.old->>%1$L) < now() THEN s.old->>%1$L END', name)
 $fn$;
 
 -- Nothing is believed of their state, and SQL cannot make the secret of a webhook: a worker asks Evolution as soon as

@@ -14,7 +14,8 @@ CREATE FUNCTION portal_older.as_count(value text) RETURNS integer LANGUAGE sql I
     SELECT CASE WHEN value ~ '^[0-9]{1,9}$' THEN value::integer ELSE 0 END
 $fn$;
 
--- Nothing for what is no instant, or none that a calendar of four digits has.
+-- Nothing for what is no instant, or none that a calendar of four digits has. All that is told has happened, so that
+-- nothing is later than now.
 CREATE FUNCTION portal_older.as_instant(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $fn$
 DECLARE
     at timestamptz;
@@ -27,12 +28,13 @@ BEGIN
         WHEN value ~ '^[0-9]{13}$' THEN to_timestamp(value::bigint / 1000.0)
         ELSE value::timestamptz
     END;
-    RETURN CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN at END;
+    RETURN CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN least(at, now()) END;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END $fn$;
 
--- What portal/phone.py makes of a number that somebody typed or WhatsApp reported; nothing for what is none.
+-- What portal/phone.py makes of a number that somebody typed or WhatsApp reported; nothing for what is none. How long
+-- the numbers of each country are is not known here: eight digits at least, but for the two smallest countries.
 CREATE FUNCTION portal_older.as_phone(typed text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $fn$
 DECLARE
     digits text := regexp_replace(typed, '[^0-9]', '', 'g');
@@ -54,7 +56,7 @@ BEGIN
         WHEN digits ~ '^(521|549)[0-9]{10}$' THEN left(digits, 2) || right(digits, 10)
         WHEN digits ~ '^55' THEN NULL
         -- Without a plus, what is shorter could more likely be dialled within a city only.
-        WHEN digits ~ '^[1-9][0-9]{9,14}$' OR has_country AND digits ~ '^[1-9][0-9]{6,14}$' THEN digits
+        WHEN digits ~ '^[1-9][0-9]{9,14}$' OR has_country AND digits ~ '^([1-9][0-9]{7,14}|6(83|90)[0-9]{4})$' THEN digits
     END;
 END $fn$;
 
