@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import click
@@ -53,11 +54,12 @@ def _fix(scope: TenantScope, unit_id: UUID, found: Diagnosis) -> Diagnosis:
         for fix in [fix for fix in found.fixes if fix not in done]:
             done.add(fix)
             _apply(scope, unit_id, fix)
-        is_under_way = any(finding.fix for finding in found.findings)
-        if not is_under_way or time.monotonic() > until:
+        if not found.offered or time.monotonic() > until:
             return found
         time.sleep(LOOK_S)
-        found = run(scope, unit_id)
+        # Somebody else looks just now: the next time will do.
+        with suppress(Conflict):
+            found = run(scope, unit_id)
 
 
 def _apply(scope: TenantScope, unit_id: UUID, fix: Fix) -> None:

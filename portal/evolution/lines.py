@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json import dumps as dump
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError
 
 from portal.evolution import errors
 from portal.evolution.errors import EvolutionRejected, EvolutionUnknown
@@ -39,7 +40,10 @@ class Lines:
         timeout: tuple[float, float],
         at_most: int | None = None,
     ) -> requests.Response:
-        """The answer, read to its end. Raises RequestException, and EvolutionError when it is longer than `at_most`."""
+        """The answer, read to its end. Raises RequestException, and EvolutionError when it is longer than `at_most`.
+
+        One that trickles is given up: reading it may take as long as waiting for it, and a file's LONGEST_FETCH_S.
+        """
         line = self._line()
         body = None if json is None else dump(json).encode()
         request = requests.PreparedRequest()
@@ -51,9 +55,7 @@ class Lines:
         request.headers = CaseInsensitiveDict({**self._headers, **of_body})
         answer = line.adapter.send(request, timeout=timeout, **line.settings)
         # Read to its end here: an answer that is cut short is a failed exchange too.
-        if at_most is not None:
-            _read(answer, at_most)
-        _ = answer.content
+        _read(answer, at_most, within_s=timeout[1] if at_most is None else LONGEST_FETCH_S)
         return answer
 
     def _line(self) -> "_Line":
@@ -88,13 +90,23 @@ class _Line:
         return cls(root, session.get_adapter(root), dict(settings))
 
 
-def _read(answer: requests.Response, at_most: int) -> None:
-    """Read an answer of at most so many bytes within a bounded time; a longer one is left unread."""
-    until, chunks, size = time.monotonic() + LONGEST_FETCH_S, [], 0
-    for chunk in answer.iter_content(CHUNK):
+def _read(answer: requests.Response, at_most: int | None, *, within_s: float) -> None:
+    """Read the answer within that time; one that is larger or slower is left unread."""
+    until, chunks, size = time.monotonic() + within_s, [], 0
+    for chunk in _arriving(answer):
         size += len(chunk)
         chunks.append(chunk)
-        if size > at_most or time.monotonic() > until:
+        is_too_large = at_most is not None and size > at_most
+        if is_too_large or time.monotonic() > until:
             answer.close()
-            raise EvolutionRejected(errors.MEDIA_TOO_LARGE) if size > at_most else EvolutionUnknown(errors.TIMED_OUT)
+            raise EvolutionRejected(errors.MEDIA_TOO_LARGE) if is_too_large else EvolutionUnknown(errors.TIMED_OUT)
     answer._content = b"".join(chunks)
+
+
+def _arriving(answer: requests.Response) -> Iterator[bytes]:
+    """What arrives, as it does: `iter_content` waits until a chunk is full, while a byte comes now and then."""
+    try:
+        while chunk := answer.raw.read1(CHUNK, decode_content=True):
+            yield chunk
+    except HTTPError as e:
+        raise requests.ConnectionError(e) from e

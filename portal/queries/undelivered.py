@@ -1,23 +1,35 @@
 """Messages that wait for a person: surely not sent, perhaps sent, and handed over without any receipt."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, desc, func, literal, select, true
+from sqlalchemy import ColumnElement, Select, desc, exists, func, literal, select, true
 
 from portal.clock import now
 from portal.db import db, end_read
-from portal.models import Contact, Conversation, Message, MessageSource, MessageStatus, Unit
+from portal.models import (
+    Campaign,
+    CampaignRecipient,
+    CampaignState,
+    Contact,
+    Conversation,
+    Message,
+    MessageSource,
+    MessageStatus,
+    Unit,
+)
 from portal.tenancy import TenantScope
 
 PAGE = 50
 BATCH = 1000
 # Whoever has more to decide is told "999+", so that no page counts for long.
 MOST_COUNTED = 1000
+# Of these a message may leave after all; the others were stopped by somebody or something.
+GOING_ON = (CampaignState.PROCESSING, CampaignState.COMPLETED)
 
 
 class Bucket(StrEnum):
@@ -36,6 +48,11 @@ class Filter:
     unit_id: UUID | None = None
     reason: str | None = None
     since: datetime | None = None
+    # Not those of campaigns that are paused or cancelled.
+    is_free: bool = False
+
+
+EACH_BUCKET = tuple(Filter(bucket) for bucket in Bucket)
 
 
 @dataclass(frozen=True)
@@ -83,13 +100,13 @@ def went_wrong_at(row: UndeliveredRow, bucket: Bucket) -> datetime:
     return told[bucket] or message.created_at
 
 
-def list_groups(scope: TenantScope) -> list[Group]:
-    """All that waits, by unit, bucket and reason; the most first."""
+def list_groups(scope: TenantScope, filters: Iterable[Filter] = EACH_BUCKET) -> list[Group]:
+    """What waits of these filters, else all, by unit, bucket and reason; the most first."""
     units = {unit.id: unit for unit in db.session.scalars(_living_units(scope))}
     groups = [
-        Group(units[unit_id], bucket, reason, count, oldest, newest)
-        for bucket in Bucket
-        for unit_id, reason, count, oldest, newest in db.session.execute(_grouped(scope, bucket))
+        Group(units[unit_id], wanted.bucket, reason, count, oldest, newest)
+        for wanted in filters
+        for unit_id, reason, count, oldest, newest in db.session.execute(_grouped(scope, wanted))
     ]
     return sorted(groups, key=lambda group: (-group.count, group.unit.name, group.reason or ""))
 
@@ -166,11 +183,11 @@ def find_resends(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, 
     return {second.resend_of_id: second for second in db.session.scalars(statement) if second.resend_of_id}
 
 
-def _grouped(scope: TenantScope, bucket: Bucket) -> Select[Any]:
-    at = _went_wrong(bucket)
+def _grouped(scope: TenantScope, wanted: Filter) -> Select[Any]:
+    bucket, at = wanted.bucket, _went_wrong(wanted.bucket)
     reason = literal(None) if bucket == Bucket.NO_RECEIPT else Message.error_code
     columns = (Message.unit_id, reason.label("reason"), func.count(), func.min(at), func.max(at))
-    statement = _chosen(scope, Filter(bucket), *columns)
+    statement = _chosen(scope, wanted, *columns)
     return statement.group_by(Message.unit_id, *(() if bucket == Bucket.NO_RECEIPT else (Message.error_code,)))
 
 
@@ -241,7 +258,24 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(Message.error_code == wanted.reason)
     if wanted.since is not None:
         conditions.append(_went_wrong(wanted.bucket) >= wanted.since)
+    if wanted.is_free:
+        conditions.append(~_is_stopped())
     return conditions
+
+
+def _is_stopped() -> ColumnElement[bool]:
+    """Whether the message is of a campaign that is not to go on."""
+    return (
+        exists()
+        .where(
+            CampaignRecipient.tenant_id == Message.tenant_id,
+            CampaignRecipient.message_id == Message.id,
+            Campaign.tenant_id == CampaignRecipient.tenant_id,
+            Campaign.id == CampaignRecipient.campaign_id,
+            Campaign.state.not_in(GOING_ON),
+        )
+        .correlate(Message)
+    )
 
 
 def _waits(bucket: Bucket) -> list[ColumnElement[bool]]:

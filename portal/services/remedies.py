@@ -10,8 +10,10 @@ from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict
 from portal.models import Connection, ConnectionStatus, EventState, WebhookEvent
-from portal.services import audit, delivery, lanes
+from portal.queries.undelivered import Filter, list_ids
+from portal.services import audit, delivery, lanes, undelivered
 from portal.services.connections import lock_connection
+from portal.services.undelivered import MOST_AT_ONCE, Decision
 from portal.tenancy import TenantScope
 
 
@@ -61,6 +63,22 @@ def wake_lane(scope: TenantScope, unit_id: UUID) -> None:
         lanes.wake(scope, unit_id)
         lanes.expect_campaign(scope, unit_id)
         audit.record(scope, "unit.lane_woken", ("unit", unit_id))
+
+
+def requeue(scope: TenantScope, unit_id: UUID, wanted: Filter) -> None:
+    """Let the unit's failed messages of this filter leave after all, as many as may at once, the oldest first."""
+    with atomic():
+        # Whoever pauses or cancels a campaign locks the unit, too: what is chosen here stays free until it is queued.
+        delivery.lock_unit(scope, unit_id)
+        ids = list_ids(scope, wanted, limit=MOST_AT_ONCE)
+        if ids:
+            undelivered.decide(scope, Decision.TRY_AGAIN, ids)
+
+
+def note(scope: TenantScope, unit_id: UUID, fix: str) -> None:
+    """Write down that the portal was told to put right what a worker does for all units at once."""
+    with atomic():
+        audit.record(scope, "unit.fix_applied", ("unit", unit_id), after={"fix": fix})
 
 
 def _lock_made(scope: TenantScope, unit_id: UUID) -> Connection:

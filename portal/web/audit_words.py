@@ -17,6 +17,7 @@ SENTENCES: Mapping[str, str] = {
     "unit.archived": _("%(who)s archived the unit %(what)s."),
     "unit.pace_changed": _("%(who)s changed the pace of the unit %(what)s."),
     "unit.lane_woken": _("%(who)s had the messages that wait at the unit %(what)s looked at again."),
+    "unit.fix_applied": _("%(who)s had the portal put right what the diagnosis of the unit %(what)s found."),
     "connection.connect": _("%(who)s asked for a code to connect the unit %(what)s."),
     "connection.disconnect": _("%(who)s disconnected the unit %(what)s."),
     "connection.restart": _("%(who)s restarted the connection of the unit %(what)s."),

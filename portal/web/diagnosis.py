@@ -1,6 +1,8 @@
 """A unit's diagnosis: what is wrong with it, as far as the portal can find out, and a button for what it can do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +21,7 @@ from portal.queries import units
 from portal.web.access import requires
 from portal.web.checks import NEW_SECRET
 from portal.web.confirming import confirmed
-from portal.web.connections import STEPS
+from portal.web.connections import STEPS, Step
 from portal.web.diagnosis_view import make_sections
 from portal.web.diagnosis_words import FIXES, FixWords
 from portal.web.render import render, wants_part
@@ -29,8 +31,17 @@ bp = Blueprint("diagnosis", __name__, url_prefix="/units/<unit_slug>/diagnosis")
 
 # Of one unit, whoever looks: each look asks Evolution up to four things.
 LOOKS = "20 per minute"
+# Of one unit, too: each looks first whether there is something to put right.
+FIXES_AT_MOST = "10 per minute"
 # After a fix the page looks again, every four seconds, for a minute at most.
 MOST_LOOKS_AFTER_FIX = 15
+SEND_AGAIN = Step(
+    _("Send the failed messages again?"),
+    _("All of them that failed in the last day for a reason that is not their own go back to the queue, and leave."),
+    _("Send them again"),
+    partial(fixes.apply, fix=Fix.REQUEUE),
+)
+NOT_FOUND_NOW = _("What this puts right is not found at the unit now. Nothing was done: look again.")
 TOO_OFTEN = _("This unit was looked at very often just now. Wait a minute, then look again.")
 
 
@@ -52,10 +63,12 @@ def show(unit_slug: str) -> ResponseReturnValue:
     if not (wants_part() or "now" in request.args):
         return _page(unit, None)
     try:
-        _count_look()
+        _count(_counted_look)
+        return _page(unit, diagnose.run(g.scope, unit.id))
     except RateLimitExceeded:
         return _page(unit, None, problem=str(TOO_OFTEN))
-    return _page(unit, diagnose.run(g.scope, unit.id))
+    except Conflict as e:
+        return _page(unit, None, problem=e.message)
 
 
 @bp.post("/<any(check, check_server, fetch, replay, wake, settle, complete):fix>")
@@ -64,8 +77,14 @@ def fix(unit_slug: str, fix: str) -> ResponseReturnValue:
     return _apply(unit_slug, Fix(fix))
 
 
+@bp.get("/requeue")
+@requires(Permission.MANAGE_CAMPAIGNS)
+def confirm_requeue(unit_slug: str) -> str:
+    return render_template("connections/confirm.html", unit=units.get_unit(g.scope, unit_slug), step=SEND_AGAIN)
+
+
 @bp.post("/requeue")
-@requires(Permission.SEND)
+@requires(Permission.MANAGE_CAMPAIGNS)
 def requeue(unit_slug: str) -> ResponseReturnValue:
     return _apply(unit_slug, Fix.REQUEUE)
 
@@ -103,23 +122,35 @@ def rotate(unit_slug: str) -> ResponseReturnValue:
     return _apply(unit_slug, Fix.ROTATE)
 
 
-@limiter.shared_limit(lambda: LOOKS, scope="diagnosis", key_func=lambda: f"{g.scope.tenant_id} {g.looked_at}")
-def _counted() -> None:
+@limiter.shared_limit(lambda: LOOKS, scope="diagnosis", key_func=lambda: str(g.counted_unit))
+def _counted_look() -> None:
     """Counts one look at the unit."""
 
 
-def _count_look() -> None:
+@limiter.shared_limit(lambda: FIXES_AT_MOST, scope="diagnosis-fixes", key_func=lambda: str(g.counted_unit))
+def _counted_fix() -> None:
+    """Counts one fix of the unit."""
+
+
+def _count(counted: Callable[[], None]) -> None:
     # The key is found first: a limiter takes whatever its key raises for a fault of its storage.
-    g.looked_at = (request.view_args or {})["unit_slug"]
-    _counted()
+    g.counted_unit = f"{g.scope.tenant_id} {(request.view_args or {})['unit_slug']}"
+    counted()
 
 
 def _apply(unit_slug: str, fix: Fix) -> ResponseReturnValue:
+    """Do it if the diagnosis offers it now: what the person saw may be an hour old, or never was there."""
+    unit_id = units.get_unit(g.scope, unit_slug).id
+    _count(_counted_fix)
     try:
-        fixes.apply(g.scope, units.get_unit(g.scope, unit_slug).id, fix)
+        is_offered = fix in diagnose.run(g.scope, unit_id).offered
+        if is_offered:
+            fixes.apply(g.scope, unit_id, fix)
     except Conflict as e:
         flash(e.message)
         return redirect(url_for(".show", unit_slug=unit_slug), code=303)
+    if not is_offered:
+        raise Conflict(str(NOT_FOUND_NOW))
     return redirect(url_for(".show", unit_slug=unit_slug, fix=fix, look=1), code=303)
 
 

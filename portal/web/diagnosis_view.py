@@ -21,10 +21,14 @@ from portal.web.reasons import FAILURES, UNKNOWN_FAILURE
 from portal.web.repairs import FIELDS
 from portal.web.words import State, Tone
 
-# Whoever may do without the page what the fix does.
-PERMISSIONS = {Fix.RESTART: Permission.CONNECT, Fix.REQUEUE: Permission.SEND, Fix.RESUME: Permission.MANAGE_CAMPAIGNS}
-# These interrupt something or change a secret: they are asked for twice.
-ASKED_TWICE = frozenset({Fix.RESTART, Fix.ROTATE})
+# Whoever may do without the page what the fix does: those that send, send to many at once.
+PERMISSIONS = {
+    Fix.RESTART: Permission.CONNECT,
+    Fix.REQUEUE: Permission.MANAGE_CAMPAIGNS,
+    Fix.RESUME: Permission.MANAGE_CAMPAIGNS,
+}
+# These interrupt something, change a secret or send to many: they are asked for twice.
+ASKED_TWICE = frozenset({Fix.RESTART, Fix.ROTATE, Fix.REQUEUE})
 TO_CONNECT = frozenset(
     {
         Cause.NEVER_CONNECTED,

@@ -158,6 +158,11 @@ CAUSES: Mapping[Cause, CauseWords] = {
         _("Evolution reports with a secret or a signature that the portal does not take, so news is refused."),
         _("Make a new secret in both places. Nothing is lost: what was refused is fetched afterwards."),
     ),
+    Cause.STRANGER_POSTS: CauseWords(
+        _("Somebody else posts with a wrong secret"),
+        _("Evolution has the right secret, so what was refused did not come from it. Nothing of that was taken in."),
+        _("Nothing needs to be done. If it goes on, ask who else knows the address of the portal's webhook."),
+    ),
     Cause.SETTINGS_WRONG: CauseWords(
         _("Evolution leaves out chats that the unit wants"),
         _("Evolution's settings for groups or stories are not those of the unit."),

@@ -91,6 +91,7 @@ RECORDED: dict[str, tuple[str, ...]] = {
         "connection.compared",
         "webhook_events.replayed",
         "unit.lane_woken",
+        "unit.fix_applied",
     ),
     "tenant.diagnosis.requeue": ("message.tried_again",),
     "tenant.diagnosis.restart": ("connection.restart",),

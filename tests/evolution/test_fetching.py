@@ -3,6 +3,8 @@
 import base64
 import json
 import socket
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -105,6 +107,23 @@ def test_an_answer_that_trickles_ends_in_time(monkeypatch: pytest.MonkeyPatch) -
         fetch(EvolutionClient(url, KEY))
 
     assert raised.value.code == errors.TIMED_OUT
+
+
+def test_an_answer_that_trickles_is_given_up_whatever_was_asked() -> None:
+    def drip(connection: socket.socket) -> None:
+        read_request(connection)
+        respond(connection, b"", length=40)
+        with suppress(OSError):
+            for _ in range(40):
+                connection.sendall(b" ")
+                time.sleep(0.1)
+
+    begun_at = time.monotonic()
+    with talking(drip) as url, pytest.raises(EvolutionUnknown) as raised:
+        EvolutionClient(url, KEY, call_timeout_s=0.3).connection_state("unit_1")
+
+    assert raised.value.code == errors.TIMED_OUT
+    assert time.monotonic() - begun_at < 2
 
 
 def test_an_answer_that_is_cut_short_is_no_file() -> None:

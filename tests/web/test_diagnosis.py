@@ -10,19 +10,24 @@ from flask.testing import FlaskClient
 
 from portal.clock import now
 from portal.db import atomic, db
+from portal.evolution import errors
 from portal.extensions import parts
 from portal.models import (
     CampaignState,
     Connection,
     ConnectionAction,
     ConnectionStatus,
+    Direction,
     Lane,
+    Message,
+    MessageStatus,
     PauseReason,
     StatusReason,
     Unit,
     UserSession,
 )
-from portal.monitor.diagnose import Cause, Fix, Incident
+from portal.monitor.diagnose import Cause, Fix, Incident, asking, turns
+from portal.monitor.diagnose.asking import Answer
 from portal.outbox import owners, servers
 from portal.permissions import Role
 from portal.queue import QUEUES
@@ -30,7 +35,7 @@ from portal.tenancy import TenantScope, across_tenants, acting_for
 from portal.web import diagnosis
 from portal.web.diagnosis_words import CAUSES, FIXES, INCIDENTS
 from tests.evolution.little_servers import Scripted
-from tests.factories import connection_of, make_campaign, make_unit, make_user
+from tests.factories import connection_of, make_campaign, make_conversation, make_message, make_unit, make_user
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import PART, poll
 
@@ -54,6 +59,11 @@ def evolution(monkeypatch: pytest.MonkeyPatch, connected_unit: Unit) -> Iterator
 def note(scope: TenantScope, unit: Unit, model: Any = Connection, **columns: object) -> None:
     with acting_for(scope), atomic():
         db.session.execute(scope.update(model).where(model.unit_id == unit.id).values(columns))
+
+
+def queued(scope: TenantScope) -> int:
+    with acting_for(scope):
+        return len(list(db.session.scalars(scope.select(Message).where(Message.status == MessageStatus.QUEUED))))
 
 
 def look(client: FlaskClient, **query: str) -> str:
@@ -167,10 +177,57 @@ def test_new_secret_asks_for_the_password_again(
     assert connection_of(acme, connected_unit.id).webhook_secret_hash not in ("0" * 64, before)
 
 
-def test_fix_for_a_unit_without_a_connection_says_why_not(admin: FlaskClient, evolution: Scripted, unit: Unit) -> None:
-    response = admin.post("/t/acme/units/centro/diagnosis/check", follow_redirects=True)
+@pytest.mark.parametrize("fix", [Fix.CHECK, Fix.REQUEUE, Fix.RESUME, Fix.RESTART])
+def test_fix_that_is_not_offered_now_is_refused(admin: FlaskClient, evolution: Scripted, unit: Unit, fix: Fix) -> None:
+    response = admin.post(f"/t/acme/units/centro/diagnosis/{fix}")
 
-    assert "This unit has no connection that could be checked." in response.text
+    assert response.status_code == 409
+    assert "What this puts right is not found at the unit now." in response.text
+
+
+def test_whoever_comes_while_somebody_looks_is_told_so(
+    admin: FlaskClient, evolution: Scripted, acme: TenantScope, connected_unit: Unit
+) -> None:
+    note(acme, connected_unit, Lane, is_open=False)
+
+    with turns.of(connected_unit.id):
+        part = admin.get(f"{PAGE}?now=1", headers=PART)
+        pressed = admin.post(f"{PAGE}/check", follow_redirects=True)
+
+    for response in (part, pressed):
+        assert (response.status_code, "looking at this unit just now" in response.text) == (200, True)
+    assert evolution.asked == []
+    assert admin.post(f"{PAGE}/check").headers["Location"] == f"{PAGE}?fix=check&look=1"
+
+
+def test_fixes_of_a_unit_are_limited(
+    admin: FlaskClient,
+    evolution: Scripted,
+    acme: TenantScope,
+    connected_unit: Unit,
+    unit: Unit,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnosis, "FIXES_AT_MOST", "2 per minute")
+
+    statuses = [admin.post(f"{PAGE}/{fix}").status_code for fix in (Fix.CHECK, Fix.RESUME, Fix.WAKE)]
+
+    assert statuses == [409, 409, 429]
+    assert admin.post("/t/acme/units/centro/diagnosis/check").status_code == 409
+
+
+def test_failed_messages_go_back_to_the_queue_when_asked_twice(
+    admin: FlaskClient, evolution: Scripted, acme: TenantScope, connected_unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ask", lambda question: Answer(is_loaded=True, state="open"))
+    failed = {"status": MessageStatus.FAILED, "error_code": errors.UNREACHABLE, "failed_at": now()}
+    make_message(acme, make_conversation(acme, connected_unit), direction=Direction.OUTBOUND, **failed)
+
+    assert f'href="{PAGE}/requeue"' in look(admin)
+    assert "Send the failed messages again?" in admin.get(f"{PAGE}/requeue").text
+    assert queued(acme) == 0
+    admin.post(f"{PAGE}/requeue")
+    assert queued(acme) == 1
 
 
 def test_unit_is_not_looked_at_too_often(
@@ -224,6 +281,7 @@ def test_agent_may_not_diagnose(browser: OpenBrowser, evolution: Scripted) -> No
 
     assert agent.get(PAGE).status_code == 403
     assert agent.get(f"{PAGE}?now=1", headers=PART).status_code == 403
+    assert [agent.post(f"{PAGE}/{fix}").status_code for fix in Fix] == [403] * len(Fix)
     assert evolution.asked == []
 
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from portal.db import end_read
-from portal.monitor.diagnose import asking, campaigns, facts, inbound, outbound, unconnected
+from portal.monitor.diagnose import asking, campaigns, facts, inbound, outbound, turns, unconnected
 from portal.monitor.diagnose.findings import CAUSES_OF, FIX_OF, Cause, Diagnosis, Finding, Fix, Incident
 from portal.tenancy import TenantScope
 
@@ -11,16 +11,17 @@ __all__ = ["CAUSES_OF", "FIX_OF", "Cause", "Diagnosis", "Finding", "Fix", "Incid
 
 
 def run(scope: TenantScope, unit_id: UUID) -> Diagnosis:
-    """Look for every cause now. It takes ten seconds at most, and holds no connection while Evolution is asked.
+    """Look for every cause now. Evolution has ten seconds at most, and no connection is held while it is asked.
 
-    The scope must be bound, outside any transaction. Raises NotFound.
+    The scope must be bound, outside any transaction. Raises NotFound, and Conflict while somebody else looks.
     """
-    found = facts.read(scope, unit_id)
-    question = asking.prepare(found)
-    end_read()
-    answer = asking.ask(question)
-    asking.look_through(scope, question, answer)
-    end_read()
+    with turns.of(unit_id):
+        found = facts.read(scope, unit_id)
+        question = asking.prepare(found)
+        end_read()
+        answer = asking.ask(question)
+        asking.look_through(scope, question, answer)
+        end_read()
     findings = (
         *unconnected.look(found, answer),
         *inbound.look(found, answer),

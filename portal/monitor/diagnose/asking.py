@@ -1,6 +1,8 @@
 """What Evolution says of a unit now: a few short calls, during which no connection to the database is held."""
 
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from portal import evolution_versions
@@ -17,8 +19,10 @@ from portal.secrets import Unreadable
 from portal.tenancy import TenantScope
 
 CALL_S = 3.0
-# No call begins later than this: with the last one, and the time to connect, it makes ten seconds at most.
+# No call begins later than this.
 NO_MORE_AFTER_S = 4.0
+# Whatever Evolution or the network do meanwhile, nobody waits for longer.
+LONGEST_S = 9.5
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,36 @@ def prepare(facts: Facts) -> Question:
 
 
 def ask(question: Question) -> Answer:
-    """Ask one thing after the other, until something is not answered or the time is over."""
+    """Ask one thing after the other, until something is not answered or the time is over.
+
+    In a thread that can be left behind: a name may be looked up, and the head of an answer may trickle, for as long
+    as they like.
+    """
+    told = Future[Answer]()
+    threading.Thread(target=_tell, args=(question, told), daemon=True).start()
+    try:
+        return told.result(timeout=LONGEST_S)
+    except TimeoutError:
+        return Answer(error=errors.TIMED_OUT)
+
+
+def look_through(scope: TenantScope, question: Question, answer: Answer) -> None:
+    """Compare the messages that Evolution has with ours."""
+    if answer.stored is not None and question.comparison is not None:
+        answer.missed, answer.left_out = backfill.look_through(scope, question.comparison, answer.stored)
+    elif answer.state == "open" and answer.error is None:
+        # They were compared a moment ago, and nothing is old enough since.
+        answer.missed = answer.left_out = 0
+
+
+def _tell(question: Question, told: Future[Answer]) -> None:
+    try:
+        told.set_result(_ask(question))
+    except Exception as e:
+        told.set_exception(e)
+
+
+def _ask(question: Question) -> Answer:
     answer = Answer()
     if question.client is None:
         answer.error = servers.UNREADABLE_KEY if question.has_server else None
@@ -93,15 +126,6 @@ def ask(question: Question) -> Answer:
     except EvolutionError as e:
         answer.error = e.code
     return answer
-
-
-def look_through(scope: TenantScope, question: Question, answer: Answer) -> None:
-    """Compare the messages that Evolution has with ours."""
-    if answer.stored is not None and question.comparison is not None:
-        answer.missed, answer.left_out = backfill.look_through(scope, question.comparison, answer.stored)
-    elif answer.state == "open" and answer.error is None:
-        # They were compared a moment ago, and nothing is old enough since.
-        answer.missed = answer.left_out = 0
 
 
 def _client(server: EvolutionServer | None) -> EvolutionClient | None:

@@ -13,7 +13,7 @@ from portal.queries.campaigns import Counts
 from portal.queries.checked_states import CheckedState
 from portal.queries.diagnosis import NextMessage, Waiting
 from portal.queries.sending import Gates
-from portal.queries.undelivered import Group
+from portal.queries.undelivered import Bucket, Filter, Group
 from portal.secrets import Unreadable, matches
 from portal.services.connections import PREVIOUS_INSTANCE_ACCEPTED_FOR
 from portal.tenancy import TenantScope
@@ -46,6 +46,8 @@ class Facts:
     next_message: NextMessage | None
     abandoned: Waiting
     undelivered: tuple[Group, ...]
+    # Of those that failed lately: without the messages of campaigns that are paused or cancelled.
+    failed_and_free: tuple[Group, ...]
     campaigns: tuple[Campaign, ...]
     counts: Mapping[UUID, Counts]
 
@@ -83,9 +85,15 @@ def read(scope: TenantScope, unit_id: UUID) -> Facts:
         next_message=diagnosis.find_next_message(scope, unit_id),
         abandoned=diagnosis.find_abandoned(scope, unit_id, living),
         undelivered=tuple(_undelivered(scope, unit_id, at)),
+        failed_and_free=tuple(undelivered.list_groups(scope, [failed_and_free(unit_id, since=at - LATELY)])),
         campaigns=tuple(theirs),
         counts=campaigns.count_recipients(scope, [campaign.id for campaign in theirs]),
     )
+
+
+def failed_and_free(unit_id: UUID, *, since: datetime) -> Filter:
+    """What failed, and nobody and nothing has stopped."""
+    return Filter(Bucket.FAILED, unit_id, since=since, is_free=True)
 
 
 def _secret(connection: Connection) -> str | None:

@@ -49,6 +49,7 @@ class Cause(StrEnum):
     ACTION_WAITS = "action_waits"
 
     SECRET_MISMATCH = "secret_mismatch"
+    STRANGER_POSTS = "stranger_posts"
     SETTINGS_WRONG = "settings_wrong"
     EVENTS_WAIT = "events_wait"
     EVENTS_PARKED = "events_parked"
@@ -89,7 +90,7 @@ _OF_EVOLUTION = (
     Cause.EVOLUTION_NOT_LICENSED,
     Cause.EVOLUTION_UNCLEAR,
 )
-_OF_WEBHOOK = (Cause.WEBHOOK_WRONG, Cause.SECRET_MISMATCH, Cause.NOTHING_ARRIVES)
+_OF_WEBHOOK = (Cause.WEBHOOK_WRONG, Cause.SECRET_MISMATCH, Cause.STRANGER_POSTS, Cause.NOTHING_ARRIVES)
 _OF_NEW_CHATS = (Cause.NEW_CHATS_PAUSED, Cause.NEW_CHATS_SLOW)
 # In the order in which they are looked for.
 CAUSES_OF: dict[Incident, tuple[Cause, ...]] = {
@@ -258,6 +259,11 @@ class Diagnosis:
     @property
     def trouble(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.is_trouble]
+
+    @property
+    def offered(self) -> set[Fix]:
+        """What may be done now, what only makes sooner what comes by itself among that."""
+        return {finding.fix for finding in self.findings if finding.fix is not None}
 
     @property
     def fixes(self) -> list[Fix]:

@@ -1,20 +1,18 @@
 """What can be done about a cause. Each may be done again and again, and nothing is ever sent twice by it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from portal.clock import now
 from portal.errors import Conflict
 from portal.monitor.diagnose import campaigns
-from portal.monitor.diagnose.facts import LATELY, read
+from portal.monitor.diagnose.facts import LATELY, failed_and_free, read
 from portal.monitor.diagnose.findings import Fix
 from portal.monitor.diagnose.outbound import FOR_NOW
 from portal.outbox import campaign_watch, owners
-from portal.queries import undelivered as queries
-from portal.queries.undelivered import Bucket, Filter
 from portal.queries.units import get_connection
-from portal.services import campaign_states, connections, remedies, servers, undelivered, webhook_secrets
-from portal.services.undelivered import MOST_AT_ONCE, Decision
+from portal.services import campaign_states, connections, remedies, servers, webhook_secrets
 from portal.tenancy import TenantScope, across_tenants
 
 
@@ -30,6 +28,7 @@ def _check(scope: TenantScope, unit_id: UUID) -> None:
 def _check_server(scope: TenantScope, unit_id: UUID) -> None:
     server_id = get_connection(scope, unit_id).evolution_server_id
     if server_id is not None:
+        remedies.note(scope, unit_id, Fix.CHECK_SERVER)
         servers.request_check(server_id)
 
 
@@ -59,18 +58,19 @@ def _wake(scope: TenantScope, unit_id: UUID) -> None:
 
 def _settle(scope: TenantScope, unit_id: UUID) -> None:
     """What a dead worker was sending is in doubt from now on, and never sent again by itself."""
+    remedies.note(scope, unit_id, Fix.SETTLE)
     owners.bury_dead()
 
 
 def _requeue(scope: TenantScope, unit_id: UUID) -> None:
-    """Those that surely did not leave, for a reason that is not their own."""
+    """Those that surely did not leave, for a reason that is not their own; not where a campaign was stopped."""
+    wanted = failed_and_free(unit_id, since=now() - LATELY)
     for reason in sorted(FOR_NOW):
-        ids = queries.list_ids(scope, Filter(Bucket.FAILED, unit_id, reason, now() - LATELY), limit=MOST_AT_ONCE)
-        if ids:
-            undelivered.decide(scope, Decision.TRY_AGAIN, ids)
+        remedies.requeue(scope, unit_id, replace(wanted, reason=reason))
 
 
 def _complete(scope: TenantScope, unit_id: UUID) -> None:
+    remedies.note(scope, unit_id, Fix.COMPLETE)
     with across_tenants("campaigns of every tenant end when nobody is left"):
         campaign_watch.complete()
 

@@ -77,7 +77,7 @@ def _look_at_messages(facts: Facts, *, is_free: bool) -> Iterator[Finding]:
     is_found = abandoned.count > 0
     yield Finding(OUTBOUND, Cause.SENDS_ABANDONED, is_found, detail, since=abandoned.since, count=abandoned.count)
     failed = [group for group in facts.undelivered if group.bucket == Bucket.FAILED]
-    again = [group for group in failed if group.reason in FOR_NOW]
+    again = [group for group in facts.failed_and_free if group.reason in FOR_NOW]
     # What is sent again while the cause is still there only fails again.
     yield _of_groups(Cause.FAILED_FOR_NOW, again, can_fix=is_free)
     yield _of_groups(Cause.FAILED_FOR_GOOD, [group for group in failed if group.reason not in FOR_NOW])

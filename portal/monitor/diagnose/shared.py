@@ -22,6 +22,8 @@ OF_EVOLUTION = {
     servers.UNREADABLE_KEY: Cause.EVOLUTION_KEY_REFUSED,
     errors.NOT_LICENSED: Cause.EVOLUTION_NOT_LICENSED,
 }
+# Of a webhook's fields those by which the portal knows Evolution.
+WHO_POSTS = frozenset({"missing", "url", "headers"})
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -86,7 +88,9 @@ def link(incident: Incident, facts: Facts) -> Finding:
 def webhook(incident: Incident, facts: Facts, answer: Answer) -> Iterator[Finding]:
     """Whether Evolution posts to the portal, with a secret and a signature that the portal takes."""
     yield _address(incident, facts, answer)
-    yield _secret(incident, facts, answer)
+    mismatch = _secret(incident, facts, answer)
+    yield mismatch
+    yield _stranger(incident, facts, mismatch)
     yield _arrival(incident, facts, answer)
 
 
@@ -131,19 +135,30 @@ def _address(incident: Incident, facts: Facts, answer: Answer) -> Finding:
 def _secret(incident: Incident, facts: Facts, answer: Answer) -> Finding:
     if not facts.has_instance:
         return Finding(incident, Cause.SECRET_MISMATCH, *not_asked(facts))
-    minutes = REFUSED_LATELY.total_seconds() / 60
+    is_right = answer.has_secret_of_before or not WHO_POSTS.intersection(answer.webhook_faults or ())
     told = {
         "the stored secret cannot be read": facts.secret is None,
         "the stored secret is not the one that is taken": facts.secret is not None and not facts.is_secret_known,
         "Evolution has another secret": answer.has_other_secret,
-        f"{facts.refused} deliveries refused in the last {minutes:.0f} minutes": facts.refused > 0,
+        _refused(facts): facts.refused > 0 and answer.webhook_faults is not None and not is_right,
     }
     found = [detail for detail, is_so in told.items() if is_so]
     if not found and answer.webhook_faults is None:
-        return Finding(incident, Cause.SECRET_MISMATCH, None, "none refused; Evolution was not asked")
-    detail = "; ".join(found) or "the same in both places, and none refused"
-    count = facts.refused or None
+        return Finding(incident, Cause.SECRET_MISMATCH, None, f"{_refused(facts)}; Evolution did not say")
+    detail = "; ".join(found) or "the same in both places"
+    count = facts.refused or None if found else None
     return Finding(incident, Cause.SECRET_MISMATCH, bool(found), detail, count=count)
+
+
+def _stranger(incident: Incident, facts: Facts, mismatch: Finding) -> Finding:
+    """Whether what is refused comes from somebody else: anybody may post with a wrong secret, and gains nothing."""
+    # Where Evolution did not say, it may be Evolution itself.
+    is_found = None if mismatch.is_found is None else facts.refused > 0 and not mismatch.is_found
+    return Finding(incident, Cause.STRANGER_POSTS, is_found, _refused(facts), passes=True, count=facts.refused or None)
+
+
+def _refused(facts: Facts) -> str:
+    return f"{facts.refused} deliveries refused in the last {REFUSED_LATELY.total_seconds() / 60:.0f} minutes"
 
 
 def _arrival(incident: Incident, facts: Facts, answer: Answer) -> Finding:
@@ -152,7 +167,7 @@ def _arrival(incident: Incident, facts: Facts, answer: Answer) -> Finding:
         return Finding(incident, Cause.NOTHING_ARRIVES, *not_asked(facts))
     is_heard = facts.backlog.count > 0 or (heard_at is not None and heard_at >= made_at)
     is_long = made_at < facts.at - FIRST_NEWS_AFTER
-    is_found = not is_heard and is_long and not answer.webhook_faults and not facts.refused
+    is_found = not is_heard and is_long and not answer.webhook_faults
     detail = f"nothing since the instance was made; Evolution posts to {_host()}" if is_found else "events arrive"
     return Finding(incident, Cause.NOTHING_ARRIVES, is_found, detail, since=made_at if is_found else None)
 

@@ -9,11 +9,13 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution import errors
 from portal.models import (
+    AuditEvent,
     Campaign,
     CampaignState,
     ColdReason,
     ConnectionStatus,
     Lane,
+    Message,
     MessageStatus,
     PauseReason,
     PlanProblem,
@@ -186,6 +188,38 @@ def test_campaign_of_which_nobody_is_left_is_ended(linked: Patient, run: Run) ->
 
     assert run.state() == CampaignState.COMPLETED
     assert linked.look().of(CAMPAIGN) == []
+
+
+@pytest.mark.parametrize("stop", ["person", "opt_outs", "cancel"])
+def test_failed_messages_of_a_campaign_that_was_stopped_stay_where_they_are(
+    linked: Patient, run: Run, stop: str
+) -> None:
+    run.hand([MessageStatus.FAILED] * 2, error_code=errors.UNREACHABLE)
+    assert Fix.REQUEUE in linked.look().offered
+    if stop == "cancel":
+        with acting_for(run.scope):
+            campaign_states.cancel(run.scope, run.campaign_id)
+    else:
+        pause(run, PauseReason(stop))
+
+    found = linked.look()
+    linked.apply(Fix.REQUEUE)
+
+    assert Fix.REQUEUE not in found.offered
+    assert {message.status for message in rows_of(Message)} == {MessageStatus.FAILED}
+    run.change(state=CampaignState.PROCESSING)
+    assert linked.find(Incident.OUTBOUND, Cause.FAILED_FOR_NOW).count == 2
+    linked.apply(Fix.REQUEUE)
+    assert {message.status for message in rows_of(Message)} == {MessageStatus.QUEUED}
+
+
+def test_what_is_done_for_all_units_is_noted_at_the_one_that_needed_it(linked: Patient, run: Run) -> None:
+    for fix in (Fix.CHECK_SERVER, Fix.SETTLE, Fix.COMPLETE):
+        linked.apply(fix)
+
+    noted = [event for event in rows_of(AuditEvent) if event.action == "unit.fix_applied"]
+    assert {event.subject_id for event in noted} == {linked.unit.id}
+    assert [event.after for event in noted] == [{"fix": "check_server"}, {"fix": "settle"}, {"fix": "complete"}]
 
 
 def test_campaigns_of_other_units_are_left_alone(linked: Patient, run: Run) -> None:

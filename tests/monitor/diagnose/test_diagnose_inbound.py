@@ -10,7 +10,7 @@ from portal.extensions import parts
 from portal.inbox import receive
 from portal.inbox.receive import Reception
 from portal.models import EventState, MetricMinute, Relay, WebhookEvent
-from portal.monitor.diagnose import Cause, Fix, Incident
+from portal.monitor.diagnose import Cause, Fix, Incident, asking
 from portal.secrets import fingerprint, matches
 from portal.tenancy import across_tenants
 from tests.factories import make_parked_event
@@ -97,6 +97,9 @@ def refuse(patient: Patient) -> None:
 
 def test_deliveries_that_were_refused_are_counted_by_unit(linked: Patient) -> None:
     other = linked.other_unit()
+    webhook = linked.instance.webhook
+    assert webhook is not None
+    webhook.headers = {"jwt_key": "a key of somebody else"}
 
     refuse(linked)
 
@@ -105,6 +108,27 @@ def test_deliveries_that_were_refused_are_counted_by_unit(linked: Patient) -> No
     assert Patient(linked.scope, other, linked.evolution).find(INBOUND, Cause.SECRET_MISMATCH).count is None
     # What was refused before the secret was renewed tells nothing about the new one.
     assert linked.fix(INBOUND, Cause.SECRET_MISMATCH).is_found is False
+
+
+def test_strangers_who_post_with_a_wrong_secret_change_nothing(linked: Patient) -> None:
+    refuse(linked)
+
+    found = linked.look()
+
+    assert found.trouble == []
+    assert found.offered == set()
+    stranger = linked.find(INBOUND, Cause.STRANGER_POSTS)
+    assert (stranger.is_found, stranger.passes, stranger.count) == (True, True, 1)
+
+
+def test_who_was_refused_is_not_known_while_evolution_is_away(linked: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(linked)
+    monkeypatch.setattr(asking, "LONGEST_S", 0.0)
+
+    found = {finding.cause: finding for finding in linked.look().of(INBOUND)}
+
+    assert [found[cause].is_found for cause in (Cause.SECRET_MISMATCH, Cause.STRANGER_POSTS)] == [None, None]
+    assert found[Cause.SECRET_MISMATCH].fix is None
 
 
 def test_settings_that_were_changed_are_set_again(linked: Patient) -> None:
