@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 
 import structlog
 from structlog.typing import Processor
@@ -15,8 +15,8 @@ from portal.counters import Counted
 MASK = "[MASKED]"
 _NAMES = r"secret|token|api_?key|password|authorization|cookie|jwt|credential|qr_?code|pairing"
 _SECRET_NAMES = re.compile(_NAMES, re.IGNORECASE)
-_WEBHOOK_URL = re.compile(r"(/webhooks/whatsapp/[\w-]+/)[^\s\"'/?&]+")
-_LINK_URL = re.compile(r"(/(?:scan|invitation|password-reset)/)[^\s\"'/?&]+")
+_WEBHOOK_URL = re.compile(r"(/webhooks/whatsapp/[\w-]+/)[^\s\"'/?&\\]+")
+_LINK_URL = re.compile(r"(/(?:scan|invitation|password-reset)/)[^\s\"'/?&\\]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 # A header holds several, so everything up to the end of its line, wherever in the line it begins.
 _COOKIE = re.compile(r"(?im)\b((?:set-)?cookie:\s*).+$")
@@ -32,10 +32,11 @@ _ROW = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/]+(@)")
 # In groups that begin with +, in the Brazilian groups, in the North American ones, or as digits alone. What a uuid,
-# an instant or a decimal is made of is none: a letter, a hyphen or a point stands right before or after it.
+# an instant or a decimal is made of is none: a letter, a hyphen or a point stands right before or after it. Nor are the
+# digits that masking left of another one, behind its asterisks.
 _PHONES = re.compile(
     r"(?:(?<!\w)\+|%2B)\(?\d(?:[ ().-]{0,2}\d){7,14}(?!\w)"
-    r"|(?<![\w.-])(?:"
+    r"|(?<![\w.*-])(?:"
     r"(?:\d{1,3}[ -]?)?\(?\d{2,3}\)?[ -]{0,2}\d{4,5}[ -]?\d{4}"
     r"|\d{2,3}\.\d{4,5}[.-]\d{4}"
     r"|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}"
@@ -71,9 +72,9 @@ def configure(*, level: str, as_json: bool, own_secrets: Collection[str] = ()) -
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 mask_fields,
+                # Before the renderer: among the escapes of a line of JSON no pattern can tell where a value ends.
+                LastNet(own_secrets),
                 renderer,
-                # After the renderer, which makes a line of the fields.
-                LastNet(own_secrets),  # type: ignore[list-item]
             ],
         )
     )
@@ -112,26 +113,35 @@ def mask(text: str) -> str:
 
 
 class LastNet:
-    """Looks through the whole line once more. What it finds is masked as well, and counted: the masking had a hole."""
+    """Looks through all fields once more. What it finds is masked as well, and counted: the masking had a hole.
+
+    Masking twice is masking once, so what was masked well is left as it is, and raises no alarm.
+    """
 
     def __init__(self, own_secrets: Collection[str]) -> None:
         long = {secret for secret in own_secrets if len(secret) >= SHORTEST_OWN_SECRET}
-        # As they are, as Python shows what is within a list, and either as a line of JSON writes it.
+        # As they are, as Python shows what is within a list, and either as JSON writes it.
         shown = {form for secret in long for form in (secret, repr(secret)[1:-1])}
         written = shown | {json.dumps(form)[1:-1] for form in shown}
         # The longer first, of which a shorter one may be a part.
         self._own = sorted(written, key=len, reverse=True)
 
-    def __call__(self, logger: object, method: str, line: str) -> str:
-        safe = line
-        # Each is looked for by itself: for fixed texts that is many times quicker than a pattern of all of them.
-        for secret in self._own:
-            safe = safe.replace(secret, MASK)
-        for pattern, replacement in NET:
-            safe = pattern.sub(replacement, safe)
-        if safe != line:
+    def __call__(self, logger: object, method: str, fields: MutableMapping[str, object]) -> Mapping[str, object]:
+        # What is no text by now is too short to be a secret.
+        safe = {
+            self._mask(name): self._mask(value) if isinstance(value, str) else value for name, value in fields.items()
+        }
+        if safe != fields:
             counters.count(Counted.SECRETS_IN_LOGS)
         return safe
+
+    def _mask(self, text: str) -> str:
+        # Each is looked for by itself: for fixed texts that is many times quicker than a pattern of all of them.
+        for secret in self._own:
+            text = text.replace(secret, MASK)
+        for pattern, replacement in NET:
+            text = pattern.sub(replacement, text)
+        return text
 
 
 def _mask_value(found: re.Match[str]) -> str:
@@ -143,7 +153,7 @@ def _mask_phone(found: re.Match[str]) -> str:
     return "****" + re.sub(r"\D", "", found[0])[-4:]
 
 
-# What leaves a masked line as it is. The other patterns take the quotes and line breaks of JSON for their own.
+# What surely leaves a masked text as it is. The others stand by a name, and where its value ends is a guess.
 NET: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (_WEBHOOK_URL, rf"\1{MASK}"),
     (_LINK_URL, rf"\1{MASK}"),

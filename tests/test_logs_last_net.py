@@ -134,4 +134,46 @@ def test_own_secrets_are_those_of_the_settings() -> None:
 
 
 def test_net_without_own_secrets_still_looks() -> None:
-    assert LastNet(())(None, "info", '{"5511999990001": 1}') == '{"****0001": 1}'
+    assert LastNet(())(None, "info", {"5511999990001": 1}) == {"****0001": 1}
+
+
+# What is masked once in a text, with what is around it, and how it stands there then.
+MASKED_ONCE = {
+    "see http://a.test/scan/abcdef\nmore text": f"see http://a.test/scan/{MASK}\nmore text",
+    "POST /webhooks/whatsapp/evolution/abc\nFile x": f"POST /webhooks/whatsapp/evolution/{MASK}\nFile x",
+    '{"url": "https://a.test/webhooks/whatsapp/evolution/abc"}': (
+        f'{{"url": "https://a.test/webhooks/whatsapp/evolution/{MASK}"}}'
+    ),
+    '{\\"url\\": \\"https://a.test/scan/abc\\"}': f'{{\\"url\\": \\"https://a.test/scan/{MASK}\\"}}',
+    'GET "http://a.test/invitation/abc" 500': f'GET "http://a.test/invitation/{MASK}" 500',
+    "redis://:pw12@cache.test:6379\nfoo@bar": f"redis://:{MASK}@cache.test:6379\nfoo@bar",
+    "http://cache.test:6379\nfoo@bar": "http://cache.test:6379\nfoo@bar",
+    "5511999990001 4321-1234": "****0001 4321-1234",
+    "5511999990001 12345678": "****0001 12345678",
+    "Bearer abc.def\nnext": f"Bearer {MASK}\nnext",
+    'Traceback:\n  File "/app/templates/scan/show.html", line 3, in block\nValueError': (
+        f'Traceback:\n  File "/app/templates/scan/{MASK}", line 3, in block\nValueError'
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "masked"), MASKED_ONCE.items())
+def test_what_stands_around_a_masked_value_is_kept_and_raises_no_alarm(
+    written: io.StringIO, counted: Take, text: str, masked: str
+) -> None:
+    logging.getLogger("some.library").info("asked", extra={"said": text})
+
+    assert json.loads(written.getvalue())["said"] == masked
+    assert counted() == {}
+
+
+def test_traceback_is_masked_without_an_alarm(written: io.StringIO, counted: Take) -> None:
+    try:
+        raise ValueError('GET "/invitation/abcd"\n  second line 5511999990001 4321-1234')
+    except ValueError:
+        logging.getLogger("some.library").exception("failed")
+
+    assert json.loads(written.getvalue())["exception"].endswith(
+        f'ValueError: GET "/invitation/{MASK}"\n  second line ****0001 4321-1234'
+    )
+    assert counted() == {}

@@ -42,10 +42,13 @@ class MailError(Exception):
         self.code = code
 
 
-def send(config: Config, *, to: str, subject: str, text: str) -> None:
-    """Hand one mail over. Raises MailError."""
+def send(config: Config, *, to: str, subject: str, text: str, message_id: str | None = None) -> None:
+    """Hand one mail over. Raises MailError.
+
+    `message_id`: what tells it from every other mail; the same one again is the same mail, handed over once more.
+    """
     try:
-        message = _message(config, to=to, subject=subject, text=text)
+        message = _message(config, to=to, subject=subject, text=text, message_id=message_id)
         with _connection(config) as server:
             server.send_message(message, parseaddr(config.mail_from)[1], [to])
     except (smtplib.SMTPException, OSError, MessageError, ValueError) as e:
@@ -89,13 +92,13 @@ def _may_stay_plain(config: Config, host: str) -> bool:
     return host in OF_THIS_MACHINE and not config.is_production
 
 
-def _message(config: Config, *, to: str, subject: str, text: str) -> EmailMessage:
+def _message(config: Config, *, to: str, subject: str, text: str, message_id: str | None) -> EmailMessage:
     """Raises ValueError or MessageError for what would break out of its header."""
-    sender = parseaddr(config.mail_from)[1]
+    domain = parseaddr(config.mail_from)[1].rpartition("@")[2]
     message = EmailMessage(policy=RULES_OF_MAIL)
     message["From"], message["To"], message["Subject"] = config.mail_from, to, subject
     message["Date"] = format_datetime(now())
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Message-ID"] = f"<{message_id}@{domain}>" if message_id else make_msgid(domain=domain)
     # So that no out-of-office answers it (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portal.models import Alert, Checkpoint, Level, Verdict
-from portal.monitor.board import TO_GET, Board
+from portal.monitor.board import TO_GET, UNWATCHED_AFTER_S, Board
 from portal.monitor.metrics import Look
 from portal.monitor.thresholds import Metric
 from portal.queries.releases import CheckpointState, state_of
@@ -60,6 +60,9 @@ def lines(seen: Seen) -> Iterator[str]:
     for reading in seen.look.readings:
         yield f"  {reading.metric:<{NAME_WIDTH}} {_coloured(reading.level, 8)}  {reading.value}  ({reading.detail})"
     yield ""
+    if seen.board.is_unwatched:
+        minutes = int(UNWATCHED_AFTER_S // 60)
+        yield f"NO WORKER HAS LOOKED FOR OVER {minutes} MINUTES: no alert is raised. Start one: python -m portal.worker"
     yield f"open alerts: {len(seen.alerts)}"
     for alert in seen.alerts:
         acknowledged = ", acknowledged" if alert.acknowledged_at else ""
@@ -86,6 +89,7 @@ def as_record(seen: Seen) -> dict[str, Any]:
             "reasons": list(look.reasons),
             "readings": [asdict(reading) for reading in look.readings],
         },
+        "look_age_s": round(board.look_age_s),
         "alerts": [_alert_record(alert) for alert in seen.alerts],
     }
 

@@ -59,11 +59,13 @@ def _drain_unit(waiting: _Waiting) -> int:
         # Before the messages and the lane, as everybody who holds several of them does.
         connection = lock_connection(scope, waiting.unit_id)
         events = _next_events(scope, waiting.unit_id)
+        failed_before = {event.id for event in events if event.error is not None}
         applied = events
         if not _apply(scope, unit, connection, events):
             applied = [event for event in events if _apply_alone(scope, unit, connection, event)]
         _note_heard(connection, events)
-        _count(applied, failed=len(events) - len(applied))
+        failed = {event.id for event in events} - {event.id for event in applied}
+        _count(applied, failed=len(failed - failed_before))
         return len(events)
 
 
@@ -127,7 +129,10 @@ def _put_off(event: WebhookEvent, error: Exception) -> None:
 
 
 def _count(applied: list[WebhookEvent], *, failed: int) -> None:
-    """Count them once all this is on disk, and how long those took that were delivered and never failed before."""
+    """Count them once all this is on disk, and how long those took that were delivered and never failed before.
+
+    An event that fails again and again has failed once: `failed` are those of which this was the first time.
+    """
     stored_at = [event.received_at for event in applied if event.error is None and event.repair_id is None]
 
     def count() -> None:

@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from portal.models import Checkpoint, Evidence, EvidenceItem, Release
+from portal.queries.metrics import look_age_s
 from portal.queries.releases import checkpoints_of, evidence_for
 
+# A worker looks at the running portal once a minute.
+UNWATCHED_AFTER_S = 300.0
 # What to do for each, in the words of commands.
 TO_GET: Mapping[EvidenceItem, str] = {
     EvidenceItem.GATE: "run: flask --app wsgi release-gate",
@@ -38,6 +41,13 @@ class Board:
     release: Release
     items: tuple[BoardItem, ...]
     checkpoints: tuple[Checkpoint, ...]
+    # Since a worker looked at the running portal last, whether a checkpoint was due or not.
+    look_age_s: float
+
+    @property
+    def is_unwatched(self) -> bool:
+        """No worker looks, so no alert is raised."""
+        return self.look_age_s > UNWATCHED_AFTER_S
 
     @property
     def last_looked(self) -> Checkpoint | None:
@@ -55,7 +65,7 @@ def make_board(release: Release) -> Board:
     """The release with the newest evidence of each item."""
     shown = evidence_for(release)
     items = tuple(_item(item, shown.get(item)) for item in EvidenceItem)
-    return Board(release, items, tuple(checkpoints_of(release.id)))
+    return Board(release, items, tuple(checkpoints_of(release.id)), look_age_s())
 
 
 def _item(item: EvidenceItem, evidence: Evidence | None) -> BoardItem:

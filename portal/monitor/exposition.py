@@ -33,7 +33,7 @@ LABELLED: Mapping[str, tuple[str, str, Mapping[str, Counted]]] = {
         },
     ),
     "portal_events": (
-        "Attempts to apply a stored event.",
+        "Events that were applied, and events that failed; of each only the first failure counts.",
         "outcome",
         {"applied": Counted.EVENTS_APPLIED, "failed": Counted.EVENTS_FAILED},
     ),
@@ -105,6 +105,11 @@ def _of_rows(gauges: Gauges) -> Iterator[Metric]:
     yield _by("portal_workers", "Worker processes alive.", "queue", gauges.workers.items())
     yield _by("portal_units", "Units by the state of their connection.", "state", gauges.units.items())
     yield _by("portal_open_alerts", "Alerts that are not over.", "level", gauges.open_alerts.items())
+    yield GaugeMetricFamily(
+        "portal_look_age_seconds",
+        "Since a worker looked at it all for alerts; at most an hour.",
+        value=gauges.look_age_s,
+    )
     running = [(parts.config.release_version, 1)]
     yield _by("portal_release_info", "What the process that answers runs.", "version", running)
 

@@ -1,23 +1,27 @@
 """The 13 metrics of a running portal, judged by their thresholds: what the watch, its pages and its alerts show."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from portal.clock import now
 from portal.counters import DATABASE_MS, INBOUND_S, Counted
 from portal.models import Level, Verdict
 from portal.monitor import thresholds
 from portal.monitor.percentiles import number_of, percentile
-from portal.monitor.thresholds import Metric
+from portal.monitor.thresholds import Metric, Threshold
 from portal.queries import metrics as queries
-from portal.queries.metrics import Inflow, age_s
+from portal.queries.metrics import Inflow, Outflow, age_s
 from portal.queries.stuck_campaigns import STILL_FOR, list_stuck_campaigns
+from portal.queue import INBOX, OUTBOX
 
 METRICS: tuple[str, ...] = tuple(Metric)
 # Where there is nothing to measure.
 NOTHING = "–"
 SHARE = 0.95
+MOST_DECIMALS = 9
+# A message that may leave and has not for so long: nothing goes out.
+HELD_FOR = timedelta(minutes=5)
 VERDICTS = {Level.OK: Verdict.GO, Level.WARNING: Verdict.MONITOR, Level.CRITICAL: Verdict.NO_GO}
 
 
@@ -50,10 +54,12 @@ def look(since: datetime, totals_before: Mapping[str, int]) -> Look:
     """Read everything now; counters count from `totals_before`, rows from `since`."""
     at, totals = now(), queries.read_totals()
     counted = {name: max(0, total - totals_before.get(name, 0)) for name, total in totals.items()}
+    silent = queries.queues_without_worker()
     readings = [
         *_of_counters(counted),
+        _outbound_success(counted, queries.read_outflow(HELD_FOR), has_worker=OUTBOX not in silent),
         _connection_drops(queries.count_units_that_dropped(since)),
-        _inbound_flow(counted, queries.read_inflow()),
+        _inbound_flow(counted, queries.read_inflow(), has_worker=INBOX not in silent),
         _campaigns_stuck(len(list_stuck_campaigns())),
     ]
     readings.sort(key=lambda reading: METRICS.index(reading.metric))
@@ -95,7 +101,6 @@ def _of_counters(counted: Mapping[str, int]) -> list[Reading]:
             Metric.RETRIES, of(Counted.SENDS_RETRIED), f"{of(Counted.SENDS_RETRIED)} sends went back to their queue"
         ),
         _database(counted, of(Counted.DB_CONNECTION_ERRORS)),
-        _outbound_success(counted),
     ]
 
 
@@ -103,10 +108,23 @@ def _processing_errors(applied: int, failed: int) -> Reading:
     if not applied + failed:
         return _nothing(Metric.PROCESSING_ERRORS, "nothing was processed")
     share = 100 * failed / (applied + failed)
-    return _rate(Metric.PROCESSING_ERRORS, share, f"{failed} of {applied + failed} attempts to apply an event failed")
+    return _rate(Metric.PROCESSING_ERRORS, share, f"{applied} events were applied, {failed} failed")
 
 
-def _outbound_success(counted: Mapping[str, int]) -> Reading:
+def _outbound_success(counted: Mapping[str, int], outflow: Outflow, *, has_worker: bool) -> Reading:
+    """Nothing fails where nothing is tried: what cannot leave is as bad as what does not arrive."""
+    reading = _share_taken(counted)
+    held, why = outflow.at_paused_servers, "their server is paused"
+    if not has_worker:
+        held, why = outflow.waiting_units, "no worker of the outbox lives"
+    if not held:
+        return reading
+    minutes = int(HELD_FOR.total_seconds() // 60)
+    told = f"{reading.detail}; messages of {held} units could have left for {minutes} minutes, but {why}"
+    return replace(reading, level=Level.CRITICAL, value=f"{reading.value}, {held} units wait", detail=told)
+
+
+def _share_taken(counted: Mapping[str, int]) -> Reading:
     """A recipient who is not on WhatsApp, or opted out, is nobody's failure; a refusal that came later is one."""
     ok, failed, unconfirmed, refused = (
         counted.get(name, 0)
@@ -128,7 +146,7 @@ def _database(counted: Mapping[str, int], errors: int) -> Reading:
         return _nothing(Metric.DATABASE, "nothing was asked of the database")
     threshold = thresholds.load()[Metric.DATABASE]
     level = Level.CRITICAL if errors else threshold.level_of(p95 or 0)
-    value = NOTHING if p95 is None else f"{_short(p95)} {threshold.unit}"
+    value = NOTHING if p95 is None else f"{_short(p95, threshold)} {threshold.unit}"
     return Reading(Metric.DATABASE, level, f"{value}, {errors} errors" if errors else value, told)
 
 
@@ -136,18 +154,30 @@ def _connection_drops(units: int) -> Reading:
     return _number(Metric.CONNECTION_DROPS, units, f"{units} units lost their connection twice or more")
 
 
-def _inbound_flow(counted: Mapping[str, int], inflow: Inflow) -> Reading:
+def _inbound_flow(counted: Mapping[str, int], inflow: Inflow, *, has_worker: bool) -> Reading:
+    """Without a worker nothing that comes in is understood, whether something waits by now or not."""
+    reading = _freshness(counted, inflow)
+    if has_worker:
+        return reading
+    told = f"{reading.detail}; no worker of the inbox lives"
+    return replace(reading, level=Level.CRITICAL, value=f"{reading.value}, no worker", detail=told)
+
+
+def _freshness(counted: Mapping[str, int], inflow: Inflow) -> Reading:
+    threshold = thresholds.load()[Metric.INBOUND_FLOW]
     p95, waiting_s = percentile(INBOUND_S, counted, SHARE), age_s(inflow.oldest_waiting_at)
     heard_s = age_s(inflow.last_heard_at)
     told = [
-        "nothing came in" if p95 is None else f"p95 {_short(p95)} s over {number_of(INBOUND_S, counted)} events",
+        "nothing came in"
+        if p95 is None
+        else f"p95 {_short(p95, threshold)} s over {number_of(INBOUND_S, counted)} events",
         "nothing waits" if waiting_s is None else f"the oldest waits for {waiting_s:.0f} s",
         "no unit was ever heard" if heard_s is None else f"the last event is {heard_s:.0f} s old",
     ]
     if p95 is None and waiting_s is None:
         return _nothing(Metric.INBOUND_FLOW, ", ".join(told))
-    slowest_s, threshold = max(p95 or 0, waiting_s or 0), thresholds.load()[Metric.INBOUND_FLOW]
-    value = f"{_short(slowest_s)} {threshold.unit}"
+    slowest_s = max(p95 or 0, waiting_s or 0)
+    value = f"{_short(slowest_s, threshold)} {threshold.unit}"
     return Reading(Metric.INBOUND_FLOW, threshold.level_of(slowest_s), value, ", ".join(told))
 
 
@@ -164,11 +194,16 @@ def _number(metric: Metric, number: int, detail: str) -> Reading:
 
 def _rate(metric: Metric, share: float, detail: str) -> Reading:
     threshold = thresholds.load()[metric]
-    return Reading(metric, threshold.level_of(share), f"{_short(share)} {threshold.unit}", detail)
+    return Reading(metric, threshold.level_of(share), f"{_short(share, threshold)} {threshold.unit}", detail)
 
 
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def _short(value: float, threshold: Threshold) -> str:
+    """In three digits, or as many as it takes to be judged like the value itself."""
+    whole = len(str(int(value))) if value >= 1 else 0
+    for decimals in range(max(0, 3 - whole), MOST_DECIMALS):
+        if threshold.level_of(round(value, decimals)) == threshold.level_of(value):
+            return f"{round(value, decimals):.15g}"
+    return f"{value:.15g}"
 
 
 def _nothing(metric: Metric, detail: str) -> Reading:

@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 WHY = "alerts are about the whole portal"
 # After which attempt the next one is due how much later: longer than an attempt takes, for nobody else makes it then.
-PAUSES_S = (60, 60, 120, 300, 600, 1800, 3600)
+# A mail server may take 15 seconds for each of its answers.
+PAUSES_S = (180, 180, 180, 300, 600, 1800, 3600)
 NOT_CONFIGURED = "not_configured"
 # Stands there while an attempt is under way, and for good when the worker died in it.
 INTERRUPTED = "interrupted"
@@ -65,7 +66,10 @@ def tell_one() -> bool:
 
 
 def _claim() -> Claimed | None:
-    """The oldest that is due, of each alert and channel only the first: nobody hears of an end before its beginning."""
+    """The oldest that is due, of each alert and channel only the first: nobody hears of an end before its beginning.
+
+    Mails come last: a mail server that is slow keeps no webhook waiting.
+    """
     earlier = aliased(AlertNotice)
     of_the_same = (earlier.alert_id == AlertNotice.alert_id) & (earlier.channel == AlertNotice.channel)
     is_behind = select(earlier.id).where(of_the_same, earlier.id < AlertNotice.id, _is_waiting(earlier)).exists()
@@ -73,7 +77,7 @@ def _claim() -> Claimed | None:
         select(AlertNotice, Alert)
         .join(Alert, Alert.id == AlertNotice.alert_id)
         .where(_is_waiting(AlertNotice), AlertNotice.due_at <= now(), ~is_behind)
-        .order_by(AlertNotice.due_at, AlertNotice.id)
+        .order_by(AlertNotice.channel == NoticeChannel.MAIL, AlertNotice.due_at, AlertNotice.id)
         .limit(1)
         .with_for_update(of=AlertNotice, skip_locked=True)
         .execution_options(populate_existing=True)
@@ -142,7 +146,7 @@ def _mail(claimed: Claimed) -> str | None:
         claimed.kind, claimed.level, claimed.metric, value=claimed.value, release=claimed.release
     )
     try:
-        smtp.send(parts.config, to=to, subject=words.subject, text=words.text)
+        smtp.send(parts.config, to=to, subject=words.subject, text=words.text, message_id=str(claimed.id))
     except smtp.MailError as e:
         return e.code
     return None

@@ -1,23 +1,26 @@
 """One round of the watch over a release and the running portal; each look happens once, however many workers run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.clock import now
 from portal.db import atomic, db
 from portal.models import MetricMinute, Release
 from portal.monitor import alerts, checkpoints, evidence, live
+from portal.queries.metrics import LIVE_LOOKS
 from portal.tenancy import across_tenants
 
 log = structlog.get_logger(__name__)
 
 WHY = "the watch looks at the whole portal"
 ROUND_S = 5.0
-# Each look at the running portal is counted, in the minute or shorter time in which it happened.
-LIVE_LOOKS = "live_looks"
+# A worker that froze within its transaction holds what it locked: the others go without, and have their next turn.
+LONGEST_LOCK_WAIT = "2s"
+LONGEST_STATEMENT = "30s"
 
 
 def work() -> None:
@@ -32,7 +35,7 @@ def work() -> None:
 
 def check_release() -> None:
     """Look at the newest release when a checkpoint is due."""
-    with across_tenants(WHY), atomic():
+    with _step():
         release = _locked_release()
         if release is not None:
             checkpoints.check_due(release)
@@ -40,7 +43,7 @@ def check_release() -> None:
 
 def record_evidence() -> None:
     """Note what the newest release has shown since."""
-    with across_tenants(WHY), atomic():
+    with _step():
         release = _locked_release()
         if release is not None:
             evidence.record_shown(release)
@@ -48,9 +51,18 @@ def record_evidence() -> None:
 
 def check_live() -> None:
     """Let alerts follow from the metrics of the last minutes, once in each minute."""
-    with across_tenants(WHY), atomic():
+    with _step():
         if _claims_look():
             alerts.note(live.look_now())
+
+
+@contextmanager
+def _step() -> Iterator[None]:
+    """A transaction of the whole portal that waits for nobody for long."""
+    limits = {"lock_timeout": LONGEST_LOCK_WAIT, "statement_timeout": LONGEST_STATEMENT}
+    with across_tenants(WHY), atomic():
+        db.session.execute(select(*(func.set_config(name, limit, True) for name, limit in limits.items())))
+        yield
 
 
 def _locked_release() -> Release | None:

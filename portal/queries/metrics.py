@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, exists, func, or_, select, true
 
 from portal.clock import now
 from portal.counters import Counted
 from portal.db import db
 from portal.models import (
+    CAMPAIGN_PRIORITY,
     Alert,
     Connection,
     ConnectionLoss,
     ConnectionStatus,
     EventState,
+    EvolutionServer,
     Lane,
     Level,
     Message,
@@ -22,6 +24,7 @@ from portal.models import (
     MetricMinute,
     MetricTotal,
     Relay,
+    Tenant,
     Unit,
     WebhookEvent,
 )
@@ -31,6 +34,10 @@ from portal.tenancy import across_tenants
 
 WHY = "metrics count the rows of all tenants together"
 OFTEN = 2
+# Each look at the running portal is counted, in the minute or shorter time in which it happened.
+LIVE_LOOKS = "live_looks"
+# How far back the newest look is looked for.
+OLDEST_LOOK = timedelta(hours=1)
 # Never tried, and not found among Evolution's stored messages: what was delivered just now. Whatever failed once
 # keeps its error until it is applied, also when an operator lets it be tried again days later.
 IS_LIVE = WebhookEvent.error.is_(None) & WebhookEvent.repair_id.is_(None)
@@ -47,6 +54,14 @@ class Inflow:
 
 
 @dataclass(frozen=True)
+class Outflow:
+    """How many units have a message that could have left for long; and of those, whose server is paused for as long."""
+
+    waiting_units: int
+    at_paused_servers: int
+
+
+@dataclass(frozen=True)
 class Gauges:
     """What is the case now: how much waits, and how many there are of what."""
 
@@ -57,6 +72,7 @@ class Gauges:
     workers: dict[str, int]
     units: dict[ConnectionStatus, int]
     open_alerts: dict[Level, int]
+    look_age_s: float
 
 
 def read_totals() -> dict[str, int]:
@@ -80,9 +96,9 @@ def read_totals_at(at: datetime) -> dict[str, int]:
 
 
 def minutes(
-    prefixes: Sequence[str], since: datetime, *, step: timedelta = timedelta(minutes=1)
+    prefixes: Sequence[str], since: datetime, *, until: datetime, step: timedelta = timedelta(minutes=1)
 ) -> dict[str, dict[datetime, int]]:
-    """Name -> beginning of each step from then on -> how often it was counted in it.
+    """Name -> beginning of each step between the two -> how often it was counted in it.
 
     Of all names that begin with one of these; steps in which it was not counted are left out.
     """
@@ -90,7 +106,7 @@ def minutes(
     begin = func.date_bin(step, MetricMinute.minute, since.replace(second=0, microsecond=0))
     statement = (
         select(MetricMinute.name, begin, func.sum(MetricMinute.count))
-        .where(MetricMinute.minute >= since, wanted)
+        .where(MetricMinute.minute >= since, MetricMinute.minute < until, wanted)
         .group_by(MetricMinute.name, begin)
         .order_by(begin)
     )
@@ -114,10 +130,11 @@ def count_units_that_dropped(since: datetime) -> int:
         return db.session.scalar(select(func.count()).select_from(often)) or 0
 
 
-def list_losses(since: datetime) -> list[datetime]:
-    """When any unit lost its connection, since then."""
+def list_losses(since: datetime, until: datetime) -> list[datetime]:
+    """When any unit lost its connection, between the two."""
+    at = ConnectionLoss.created_at
     with across_tenants(WHY):
-        return list(db.session.scalars(select(ConnectionLoss.created_at).where(ConnectionLoss.created_at >= since)))
+        return list(db.session.scalars(select(at).where(at >= since, at < until)))
 
 
 def read_inflow() -> Inflow:
@@ -137,12 +154,57 @@ def read_inflow() -> Inflow:
     return Inflow(waiting_at, heard_at)
 
 
+def read_outflow(waited: timedelta) -> Outflow:
+    """Of lanes that are open, and due for so long already that their oldest message should have left."""
+    at = now()
+    before = at - waited
+    # What the outbox takes too: a campaign's message at its hours only, to a new chat only where nothing limits those.
+    is_in_turn = (func.coalesce(Lane.campaign_at, before) <= before) & (func.coalesce(Lane.campaign_until, at) >= at)
+    may_leave = exists().where(
+        Message.tenant_id == Lane.tenant_id,
+        Message.unit_id == Lane.unit_id,
+        Message.status == MessageStatus.QUEUED,
+        Message.created_at <= before,
+        func.coalesce(Message.expires_at, at) >= at,
+        or_(Message.priority < CAMPAIGN_PRIORITY, is_in_turn),
+        or_(Message.is_cold.is_(False), func.coalesce(Lane.next_cold_at, before) <= before),
+    )
+    is_paused = EvolutionServer.pause_reason.is_not(None) & (EvolutionServer.paused_at <= before)
+    held = (
+        select(func.count(), func.count().filter(is_paused))
+        .select_from(Lane)
+        .join(EvolutionServer, EvolutionServer.id == Lane.evolution_server_id)
+        .join(Tenant, Tenant.id == Lane.tenant_id)
+        .where(Lane.has_work, Lane.is_open, Lane.next_send_at <= before, Tenant.suspended_at.is_(None), may_leave)
+    )
+    with across_tenants(WHY):
+        return Outflow(*db.session.execute(held).one())
+
+
+def queues_without_worker() -> set[str]:
+    """Those of which no process shows that it lives; none while one has just begun, since the others come with it."""
+    is_new = func.bool_or(Relay.started_at > func.now() - OLDEST_HEARTBEAT)
+    alive = select(Relay.queue, is_new).where(_is_alive()).group_by(Relay.queue)
+    with across_tenants(WHY):
+        found: dict[str, bool] = dict(db.session.execute(alive).all())
+    return set() if any(found.values()) else set(QUEUES) - found.keys()
+
+
+def look_age_s() -> float:
+    """How long ago a worker looked at the running portal last, for alerts; an hour when it is longer, or never was."""
+    newest = select(func.max(MetricMinute.minute)).where(
+        MetricMinute.name == LIVE_LOOKS, MetricMinute.minute >= now() - OLDEST_LOOK
+    )
+    with across_tenants(WHY):
+        age = age_s(db.session.scalar(newest))
+    return OLDEST_LOOK.total_seconds() if age is None else age
+
+
 def read_gauges() -> Gauges:
     """Count what is there now."""
-    is_alive = Relay.heartbeat_at > func.now() - OLDEST_HEARTBEAT
     its_connection = (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id)
     units = select(Connection.status, func.count()).join(Unit, its_connection).where(Unit.archived_at.is_(None))
-    workers = select(Relay.queue, func.count()).where(is_alive).group_by(Relay.queue)
+    workers = select(Relay.queue, func.count()).where(_is_alive()).group_by(Relay.queue)
     alerts = select(Alert.level, func.count()).where(Alert.recovered_at.is_(None)).group_by(Alert.level)
     with across_tenants(WHY):
         alive = dict(db.session.execute(workers).all())
@@ -155,12 +217,17 @@ def read_gauges() -> Gauges:
             workers={queue: alive.get(queue, 0) for queue in QUEUES},
             units={status: by_status.get(status, 0) for status in ConnectionStatus},
             open_alerts={level: by_level.get(level, 0) for level in (Level.WARNING, Level.CRITICAL)},
+            look_age_s=look_age_s(),
         )
 
 
 def age_s(at: datetime | None) -> float | None:
     """How many seconds ago that was."""
     return None if at is None else max(0.0, (now() - at) / timedelta(seconds=1))
+
+
+def _is_alive() -> ColumnElement[bool]:
+    return Relay.heartbeat_at > func.now() - OLDEST_HEARTBEAT
 
 
 def _is_waiting() -> ColumnElement[bool]:

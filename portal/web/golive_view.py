@@ -10,7 +10,7 @@ from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 
 from portal.models import Checkpoint, Level, Release
-from portal.monitor.board import Board, BoardItem
+from portal.monitor.board import UNWATCHED_AFTER_S, Board, BoardItem
 from portal.monitor.metrics import METRICS
 from portal.monitor.thresholds import Metric
 from portal.queries.releases import CheckpointState, state_of
@@ -86,6 +86,8 @@ class BoardView:
     verdict: State
     reasons: Sequence[Cell]
     next_words: str
+    # Empty while a worker looks.
+    unwatched_words: str
     items: Sequence[ItemRow]
     columns: Sequence[Column]
     rows: Sequence[MetricRow]
@@ -107,6 +109,7 @@ def make_view(board: Board, zone: str, *, is_current: bool) -> BoardView:
         verdict=verdict_state(last.verdict if last else None),
         reasons=[cell for key, cell in last_cells.items() if key != Metric.OVERALL and cell.state.tone != Tone.GOOD],
         next_words=_next_words(board, zone),
+        unwatched_words=_unwatched_words() if is_current and board.is_unwatched else "",
         items=[_item(item, is_current=is_current) for item in board.items],
         columns=[_column(release, checkpoint, zone) for checkpoint in board.checkpoints],
         rows=[MetricRow(metric_words(key), [found.get(key) for found in cells]) for key in METRICS],
@@ -137,6 +140,16 @@ def _next_words(board: Board, zone: str) -> str:
         return str(gettext("A checkpoint was due at %(time)s, and no worker has done it.", time=at))
     left = sum(checkpoint.checked_at is None for checkpoint in board.checkpoints)
     return str(ngettext("Last checkpoint: %(time)s.", "Next of %(num)s checkpoints: %(time)s.", left, time=at))
+
+
+def _unwatched_words() -> str:
+    minutes = int(UNWATCHED_AFTER_S // 60)
+    return str(
+        gettext(
+            "No worker has looked at the metrics for over %(minutes)s minutes: no alert is raised. Start the worker.",
+            minutes=minutes,
+        )
+    )
 
 
 def _item(item: BoardItem, *, is_current: bool) -> ItemRow:

@@ -89,7 +89,7 @@ PLANS = (
         (
             Series(_("Arrived"), "main", Counted.WEBHOOKS_STORED),
             Series(_("Applied"), "second", Counted.EVENTS_APPLIED),
-            Series(_("Attempts that failed"), "bad", Counted.EVENTS_FAILED),
+            Series(_("Events that failed"), "bad", Counted.EVENTS_FAILED),
         ),
     ),
     Plan(
@@ -109,8 +109,8 @@ PLANS = (
 
 def draw_all(times: Times, marks: Sequence[datetime], zone: str) -> list[Drawn]:
     """Read what was counted in those times, and draw every chart."""
-    found = dict(metrics.minutes([*_names()], times.begin, step=times.step))
-    found[LOSSES] = _by_minute(metrics.list_losses(times.begin))
+    found = dict(metrics.minutes([*_names()], times.begin, until=times.end, step=times.step))
+    found[LOSSES] = _by_minute(metrics.list_losses(times.begin, times.end))
     return [_draw(plan, found, times, marks, lambda at: clock_time(at, zone)) for plan in PLANS]
 
 

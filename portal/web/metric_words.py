@@ -32,7 +32,7 @@ METRICS: Mapping[str, MetricWords] = {
         NAMES["secrets_in_logs"], _("Log lines that still held a secret or a number after masking. It was masked then.")
     ),
     "processing_errors": MetricWords(
-        NAMES["processing_errors"], _("How many of the attempts to apply a webhook event failed.")
+        NAMES["processing_errors"], _("How many of the webhook events could not be applied at once.")
     ),
     "retries": MetricWords(NAMES["retries"], _("Sends that went back to wait because Evolution was away.")),
     "database": MetricWords(

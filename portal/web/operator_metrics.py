@@ -35,6 +35,8 @@ SPANS = {
 }
 # Of a release, its hour and what was before.
 BEFORE, MINUTES_OF_RELEASE = timedelta(minutes=10), 70
+# What was counted is written down a little later.
+WRITTEN_WITHIN = timedelta(minutes=1)
 
 bp = Blueprint("metrics", __name__, url_prefix="/metrics")
 
@@ -46,6 +48,11 @@ class Choice:
     span: str | None
     release: Release | None
     times: Times
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be counted in these times."""
+        return self.times.end + WRITTEN_WITHIN < now()
 
     @property
     def fields(self) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""Alerts: opened once, told again when worse, over after two good looks, acknowledged by a person."""
+"""Alerts: opened once, told again when worse, over after good looks in a row, acknowledged by a person."""
 
 from collections.abc import Mapping
 
@@ -68,21 +68,35 @@ def test_worse_is_told_again_and_better_is_not() -> None:
     assert open_alerts()[0].alert.level == "critical"
 
 
-def test_alert_is_over_after_two_good_looks_in_a_row() -> None:
-    bad = {"retries": WARNING}
-    for levels in (bad, {}, bad, {}):
-        look(levels)
+def look_well(times: int = alerts.GOOD_LOOKS) -> None:
+    for _time in range(times):
+        look()
+
+
+def test_alert_is_over_after_five_good_looks_in_a_row() -> None:
+    for _time in range(2):
+        look({"retries": WARNING})
+        look_well(4)
     still_open = count_open()
-    look()
+    look_well(1)
 
     assert (still_open, count_open()) == (1, 0)
     assert notices() == [("retries", "opened", "warning"), ("retries", "recovered", "ok")]
     assert list_alerts(10)[0].alert.level == "warning"
 
 
+def test_metric_that_is_bad_now_and_then_is_one_alert() -> None:
+    for _third_look in range(20):
+        look({"retries": WARNING})
+        look_well(2)
+
+    assert notices() == [("retries", "opened", "warning")]
+
+
 def test_metric_that_goes_wrong_again_opens_another_alert() -> None:
-    for levels in ({"retries": WARNING}, {}, {}, {"retries": CRITICAL}):
-        look(levels)
+    look({"retries": WARNING})
+    look_well()
+    look({"retries": CRITICAL})
 
     assert [(row.alert.level, row.alert.recovered_at is None) for row in list_alerts(10)] == [
         ("critical", True),
@@ -114,7 +128,7 @@ def test_verdict_that_one_critical_metric_makes_is_not_told_twice() -> None:
 
 def test_verdict_that_goes_on_for_another_reason_is_not_over() -> None:
     three = {"retries": WARNING, "http_429": WARNING, "database": WARNING}
-    for levels in (three, {"retries": CRITICAL}, {"retries": CRITICAL}):
+    for levels in (three, *[{"retries": CRITICAL}] * alerts.GOOD_LOOKS):
         look(levels)
 
     assert "overall" in {row.alert.metric for row in open_alerts()}
@@ -124,8 +138,7 @@ def test_alert_of_a_metric_that_is_no_more_ends() -> None:
     with across_tenants("a test looks"), atomic():
         db.session.add(Alert(metric="of_a_version_before", level=WARNING, value="9"))
 
-    look()
-    look()
+    look_well()
 
     assert [row.alert.recovered_at is None for row in list_alerts(10)] == [False]
 
@@ -167,8 +180,7 @@ def test_unknown_alert_is_not_found() -> None:
 
 def test_test_alert_goes_the_same_road_and_ends_when_acknowledged() -> None:
     alert = raise_test(NOBODY)
-    look()
-    look()
+    look_well()
     still_open = count_open()
     acknowledge(alert.id, NOBODY)
 
@@ -186,8 +198,10 @@ def test_second_test_alert_waits_for_the_first() -> None:
 
 
 def test_open_alerts_come_first_then_the_newest() -> None:
-    for levels in ({"retries": WARNING}, {}, {}, {"http_429": WARNING}, {"http_429": WARNING, "database": WARNING}):
-        look(levels)
+    look({"retries": WARNING})
+    look_well()
+    look({"http_429": WARNING})
+    look({"http_429": WARNING, "database": WARNING})
 
     assert [row.alert.metric for row in list_alerts(10)] == ["database", "http_429", "retries"]
     assert len(list_alerts(2)) == 2

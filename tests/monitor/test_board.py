@@ -1,10 +1,10 @@
 """The board: each item turns green by what rows show since the release, and by nothing else."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from portal.clock import now
 from portal.db import atomic, db
@@ -18,7 +18,7 @@ from portal.services.audit import Actor
 from portal.services.releases import record_evidence, register
 from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import make_connected_unit, make_conversation, make_message, make_parked_event, make_tenant
-from tests.monitor.watching import pass_time, the_release, use_settings
+from tests.monitor.watching import pass_time, start_workers, the_release, use_settings
 
 NOBODY = Actor(None)
 
@@ -45,13 +45,6 @@ def is_shown(item: EvidenceItem) -> bool:
 def begin() -> None:
     register("v1")
     pass_time(2)
-
-
-def start_workers(*queues: str, at: datetime | None = None, heard_at: datetime | None = None) -> None:
-    with across_tenants("a test starts workers"), atomic():
-        for queue in queues:
-            row = {"id": uuid4(), "queue": queue, "started_at": at or now(), "heartbeat_at": heard_at or now()}
-            db.session.execute(insert(Relay).values(row))
 
 
 def test_board_begins_with_seven_items_that_were_not_shown() -> None:

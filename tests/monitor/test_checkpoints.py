@@ -10,12 +10,13 @@ from portal.models import Level, Verdict
 from portal.monitor import metrics, watch
 from portal.queries.releases import CheckpointState, checkpoints_of, state_of
 from portal.services.releases import register
-from tests.monitor.watching import MANY, checkpoint, count, make_look, pass_time, the_release
+from tests.monitor.watching import MANY, checkpoint, count, make_look, pass_time, start_workers, the_release
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
-    """Every test here has rows."""
+    """Every test here has rows, and workers that live."""
+    start_workers()
 
 
 def value_of(metric: str, number: int = 1) -> str:

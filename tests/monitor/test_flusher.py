@@ -225,11 +225,12 @@ def test_minutes_are_found_by_how_their_names_begin(counted: Take) -> None:
         counters.count(name, 2)
     flusher.flush()
 
-    found = metrics.minutes(["sends_", "http_5"], now() - timedelta(minutes=2))
+    found = metrics.minutes(["sends_", "http_5"], now() - timedelta(minutes=2), until=now())
 
     assert {name: sum(counts.values()) for name, counts in found.items()} == {
         "sends_ok": 2,
         "sends_failed": 2,
         "http_5xx": 2,
     }
-    assert metrics.minutes(["sends_"], now() + timedelta(minutes=1)) == {}
+    assert metrics.minutes(["sends_"], now() + timedelta(minutes=1), until=now() + timedelta(hours=1)) == {}
+    assert metrics.minutes(["sends_"], now() - timedelta(hours=1), until=now() - timedelta(minutes=2)) == {}

@@ -2,32 +2,49 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 from portal.clock import now
 from portal.counters import DATABASE_MS, INBOUND_S
 from portal.db import atomic, db
 from portal.models import (
+    CAMPAIGN_PRIORITY,
     Connection,
     ConnectionLoss,
+    Direction,
     EventState,
+    EvolutionServer,
+    Lane,
     Level,
+    MessageStatus,
     MetricTotal,
+    Relay,
     Repair,
     RepairKind,
+    Tenant,
     Unit,
     Verdict,
     WebhookEvent,
 )
 from portal.monitor import metrics
 from portal.monitor.metrics import METRICS, Look, Reading, judge
+from portal.queue import QUEUES
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.factories import make_connected_unit, make_parked_event, make_tenant
+from tests.factories import make_connected_unit, make_conversation, make_message, make_parked_event, make_tenant
+from tests.monitor.watching import start_workers
 
 OK, WARNING, CRITICAL = Level.OK, Level.WARNING, Level.CRITICAL
 SINCE = timedelta(minutes=10)
+LONG_AGO = now() - timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _workers(database: None) -> None:
+    """All have lived for long, but where a test takes one away."""
+    start_workers(at=LONG_AGO)
 
 
 def count(**counts: int) -> None:
@@ -72,6 +89,10 @@ def test_portal_in_which_nothing_happened_is_well() -> None:
         ("outbound_success", {"sends_ok": 91, "sends_failed": 9}, "91 %", OK),
         ("outbound_success", {"sends_ok": 90, "sends_failed": 9, "sends_unconfirmed": 1}, "90 %", WARNING),
         ("outbound_success", {"sends_ok": 49, "sends_failed": 51}, "49 %", CRITICAL),
+        # Just over a border: what is shown must not lie on its other side.
+        ("outbound_success", {"sends_ok": 9004, "sends_failed": 996}, "90.04 %", OK),
+        ("outbound_success", {"sends_ok": 90_004, "sends_failed": 9_996}, "90.004 %", OK),
+        ("processing_errors", {"events_applied": 89_996, "events_failed": 10_004}, "10.004 %", CRITICAL),
         # Taken, and refused by WhatsApp afterwards: that is no success.
         ("outbound_success", {"sends_ok": 100, "sends_refused": 51}, "49 %", CRITICAL),
         # The recipient's own doing, and what goes on being tried.
@@ -204,3 +225,114 @@ def test_last_event_of_any_unit_is_told() -> None:
         db.session.execute(heard)
 
     assert reading("inbound_flow").detail == "nothing came in, nothing waits, the last event is 90 s old"
+
+
+def stop_workers(*queues: str) -> None:
+    with across_tenants("a test stops workers"), atomic():
+        db.session.execute(delete(Relay).where(Relay.queue.in_(queues)))
+
+
+def test_idle_portal_without_a_worker_of_the_inbox_is_deaf() -> None:
+    stop_workers("inbox")
+
+    seen = reading("inbound_flow")
+
+    assert (seen.value, seen.level) == (f"{metrics.NOTHING}, no worker", CRITICAL)
+    assert seen.detail.endswith("nothing waits, no unit was ever heard; no worker of the inbox lives")
+    assert reading("outbound_success").level == OK
+
+
+def test_worker_that_is_silent_is_as_good_as_none() -> None:
+    stop_workers(*QUEUES)
+    start_workers(at=LONG_AGO, heard_at=now() - timedelta(seconds=20))
+
+    assert reading("inbound_flow").level == CRITICAL
+
+
+def test_while_workers_begin_none_is_missed() -> None:
+    stop_workers(*QUEUES)
+    start_workers("background", at=now() - timedelta(seconds=1))
+
+    assert look().verdict == Verdict.GO
+
+
+class Waiting(Rows):
+    """A company with a message that could have left so many minutes ago."""
+
+    def __init__(self, minutes: float = 6, **columns: object) -> None:
+        super().__init__()
+        at = now() - timedelta(minutes=minutes)
+        conversation = make_conversation(self.scope, self.unit)
+        queued = {"direction": Direction.OUTBOUND, "status": MessageStatus.QUEUED, "created_at": at, **columns}
+        make_message(self.scope, conversation, **queued)
+        self.change_lane(has_work=True, next_send_at=at)
+
+    def change_lane(self, **columns: object) -> None:
+        with acting_for(self.scope), atomic():
+            db.session.execute(self.scope.update(Lane).values(columns))
+
+    def pause_server(self, minutes: float) -> None:
+        paused = {"pause_reason": "unreachable", "paused_at": now() - timedelta(minutes=minutes)}
+        with across_tenants("a test pauses a server"), atomic():
+            db.session.execute(update(EvolutionServer).values(paused))
+
+
+def test_what_waits_without_a_worker_of_the_outbox_is_no_success() -> None:
+    Waiting()
+    stop_workers("outbox")
+
+    seen = reading("outbound_success")
+
+    assert (seen.value, seen.level) == (f"{metrics.NOTHING}, 1 units wait", CRITICAL)
+    told = "messages of 1 units could have left for 5 minutes, but no worker of the outbox lives"
+    assert seen.detail == f"nothing was sent; {told}"
+
+
+@pytest.mark.parametrize(("paused_for", "level"), [(6, CRITICAL), (4, OK)])
+def test_what_waits_for_a_paused_server_is_no_success(paused_for: float, level: Level) -> None:
+    Waiting().pause_server(paused_for)
+    count(sends_ok=100)
+
+    seen = reading("outbound_success")
+
+    assert seen.level == level
+    assert ("their server is paused" in seen.detail) == (level == CRITICAL)
+
+
+def test_what_waits_with_a_worker_and_a_server_is_on_its_way() -> None:
+    Waiting()
+
+    assert reading("outbound_success").level == OK
+
+
+CALM: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "it came just now": ({"minutes": 4}, {}),
+    "it is not its time": ({}, {"next_send_at": now() + timedelta(hours=1)}),
+    "the unit is away": ({}, {"is_open": False}),
+    "it is too old": ({"expires_at": now() - timedelta(minutes=1)}, {}),
+    "new chats are limited": ({"is_cold": True}, {"next_cold_at": now() + timedelta(hours=1)}),
+    "the campaign's day is over": (
+        {"priority": CAMPAIGN_PRIORITY},
+        {"campaign_until": now() - timedelta(minutes=1)},
+    ),
+    "the campaign's turn is later": ({"priority": CAMPAIGN_PRIORITY}, {"campaign_at": now() + timedelta(hours=1)}),
+}
+
+
+@pytest.mark.parametrize(("message", "lane"), CALM.values(), ids=CALM)
+def test_what_may_not_leave_is_not_held(message: dict[str, Any], lane: dict[str, object]) -> None:
+    waiting = Waiting(**message)
+    waiting.change_lane(has_work=True, **lane)
+    waiting.pause_server(10)
+    stop_workers("outbox")
+
+    assert reading("outbound_success").level == OK
+
+
+def test_suspended_company_has_nothing_to_send() -> None:
+    Waiting()
+    with across_tenants("a test suspends a company"), atomic():
+        db.session.execute(update(Tenant).values(suspended_at=now()))
+    stop_workers("outbox")
+
+    assert reading("outbound_success").level == OK

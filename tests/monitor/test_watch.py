@@ -1,23 +1,28 @@
 """A round of the watch: alerts come from one look a minute, and no step keeps another from its turn."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, insert, select
 
-from portal.models import Level, Verdict
+from portal.db import db
+from portal.models import Level, MetricMinute, Verdict
 from portal.monitor import alerts, live, watch
 from portal.monitor.metrics import Look
 from portal.queries.alerts import open_alerts
+from portal.queries.metrics import LIVE_LOOKS
 from portal.services.releases import register
-from tests.monitor.watching import MANY, checkpoint, count, make_look, pass_time, use_settings
+from tests.monitor.watching import MANY, checkpoint, count, make_look, pass_time, start_workers, use_settings
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
-    """Every test here has rows."""
+    """Every test here has rows, and workers that live."""
+    start_workers()
 
 
 def open_metrics() -> list[str]:
@@ -85,6 +90,39 @@ def test_workers_share_one_look_a_minute(app: Flask, monkeypatch: pytest.MonkeyP
             worker.result()
 
     assert len(looks) == 1
+
+
+@pytest.mark.commits
+def test_worker_that_froze_in_its_look_keeps_no_other_from_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = datetime(2026, 5, 1, tzinfo=UTC)
+    monkeypatch.setattr(watch, "LONGEST_LOCK_WAIT", "100ms")
+    monkeypatch.setattr(live, "slot", lambda at: slot)
+    monkeypatch.setattr(live, "look_now", lambda: make_look({"retries": Level.CRITICAL}))
+    with db.engine.connect() as frozen:
+        frozen.execute(insert(MetricMinute).values(minute=slot, name=LIVE_LOOKS, count=1))
+        began_at = time.monotonic()
+        watch.work()
+        took_s = time.monotonic() - began_at
+        seen = open_metrics()
+        frozen.rollback()
+
+    watch.work()
+
+    assert (seen, open_metrics()) == ([], ["retries"])
+    assert took_s < 3
+
+
+def test_no_statement_of_a_step_takes_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    settings = select(func.current_setting("lock_timeout"), func.current_setting("statement_timeout"))
+    steps = [watch.check_release, watch.record_evidence, watch.check_live]
+    monkeypatch.setattr(watch, "_locked_release", lambda: found.extend(db.session.execute(settings).one()))
+    monkeypatch.setattr(alerts, "note", lambda look: found.extend(db.session.execute(settings).one()))
+
+    for step in steps:
+        step()
+
+    assert found == ["2s", "30s"] * 3
 
 
 def test_look_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:

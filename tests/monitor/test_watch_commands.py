@@ -15,14 +15,15 @@ from portal.monitor.metrics import METRICS
 from portal.queries.alerts import open_alerts
 from portal.queries.releases import list_releases
 from portal.services.releases import record_evidence, register
-from tests.monitor.watching import MANY, count, pass_time, use_settings
+from tests.monitor.watching import MANY, count, pass_time, start_workers, use_settings
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
-    """Every test here has rows."""
+    """Every test here has rows, and workers that live."""
+    start_workers()
 
 
 @pytest.fixture
@@ -124,6 +125,17 @@ def test_overdue_checkpoint_says_that_no_worker_runs(run: Run) -> None:
     pass_time(15)
 
     assert "NO WORKER LOOKS" in run("watch", "--once").output
+
+
+def test_portal_that_no_worker_looks_at_is_said_so(run: Run) -> None:
+    register("v1")
+    watch.check_live()
+    looked_at = run("watch", "--once").output
+    pass_time(7)
+
+    assert "NO WORKER HAS LOOKED" not in looked_at
+    assert "NO WORKER HAS LOOKED FOR OVER 5 MINUTES" in run("watch", "--once").output
+    assert 360 < look_json(run("watch", "--once", "--json"))["look_age_s"] < 500
 
 
 def test_record_holds_what_the_lines_show(run: Run) -> None:

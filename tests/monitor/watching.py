@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from portal import counters
 from portal.clock import now
 from portal.counters import Counted
 from portal.db import atomic, db
 from portal.extensions import parts
-from portal.models import Alert, Checkpoint, Evidence, Level, MetricMinute, Release
+from portal.models import Alert, Checkpoint, Evidence, Level, MetricMinute, Relay, Release
 from portal.monitor import flusher, metrics
 from portal.monitor.metrics import METRICS, VERDICTS, Look, Reading
 from portal.queries.releases import checkpoints_of, current
+from portal.queue import QUEUES
 from portal.tenancy import across_tenants
 
 # As many as are critical, by the thresholds.
@@ -33,6 +35,13 @@ def count(**counted: int) -> None:
     for name, number in counted.items():
         counters.count(Counted(name), number)
     flusher.flush()
+
+
+def start_workers(*queues: str, at: datetime | None = None, heard_at: datetime | None = None) -> None:
+    """A process that lives for each of these queues, or for all of them."""
+    times = {"started_at": at or now(), "heartbeat_at": heard_at or now()}
+    with across_tenants("a test starts workers"), atomic():
+        db.session.execute(insert(Relay), [{"id": uuid4(), "queue": queue, **times} for queue in queues or QUEUES])
 
 
 def make_look(levels: Mapping[str, Level] | None = None, *, value: str = "7") -> Look:

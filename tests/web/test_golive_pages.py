@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal.models import EvidenceItem, Level, Verdict
+from portal.monitor import watch
 from portal.web.golive_words import ITEMS
 from portal.web.metric_words import METRICS
 from tests.web.htmx import PART, poll
@@ -50,6 +51,15 @@ def test_board_shows_the_verdict_with_its_reasons_and_every_metric(operator: Fla
     assert "Sends tried again: 12" in reasons
     assert "Overall" not in reasons
     assert [words.name for words in METRICS.values() if str(words.name) not in page] == []
+
+
+def test_board_says_when_no_worker_looks(operator: FlaskClient) -> None:
+    make_release()
+    before = operator.get(BOARD).text
+    watch.check_live()
+
+    assert "No worker has looked at the metrics for over 5 minutes" in before
+    assert "No worker has looked" not in operator.get(BOARD).text
 
 
 @pytest.mark.parametrize("verdict", [*Verdict])

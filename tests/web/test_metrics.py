@@ -13,6 +13,7 @@ from portal.counters import DATABASE_MS, Counted
 from portal.db import atomic, db
 from portal.extensions import parts
 from portal.models import Alert, EventState, Level, MetricTotal, Relay
+from portal.monitor import watch
 from portal.outbox import owners
 from portal.queue import QUEUES
 from portal.services import conversations
@@ -123,6 +124,13 @@ def test_how_much_there_is_now_is_told(scrape: Scrape) -> None:
     )
     assert (told["portal_open_alerts{level=critical}"], told["portal_open_alerts{level=warning}"]) == (1, 0)
     assert told["portal_release_info{version=v7}"] == 1
+
+
+def test_age_of_the_newest_look_is_told(scrape: Scrape) -> None:
+    never = scrape()["portal_look_age_seconds"]
+    watch.check_live()
+
+    assert (never, scrape()["portal_look_age_seconds"] <= 61) == (3600, True)
 
 
 def test_worker_that_is_silent_is_not_counted(scrape: Scrape) -> None:

@@ -1,6 +1,6 @@
 """The operator's page of metrics: the values of now, and charts with their tables."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -8,11 +8,18 @@ from flask.testing import FlaskClient
 from portal.clock import now
 from portal.counters import DATABASE_MS
 from portal.monitor import thresholds
+from portal.queries import metrics
 from portal.web.metric_words import METRICS, threshold_words
+from tests.monitor.watching import start_workers
 from tests.web.htmx import PART, poll
 from tests.web.releases import count, make_release
 
 PAGE = "/operator/metrics"
+
+
+@pytest.fixture(autouse=True)
+def _workers(database: None) -> None:
+    start_workers()
 
 
 def card_of(page: str, metric: str) -> str:
@@ -117,6 +124,7 @@ def test_first_hour_of_a_release_is_shown_long_after_it(operator: FlaskClient) -
     page = operator.get(f"{PAGE}?release={release.id}").text
 
     assert "The first hour of v1" in page
+    assert ("hx-get" in page, 'http-equiv="refresh"' in page) == (False, False)
     assert "All answers: 9" in chart_of(page, "requests")
     assert "chart__line--mark" in chart_of(page, "requests")
 
@@ -143,6 +151,22 @@ def test_page_carries_no_style_and_no_script_of_the_drawings(operator: FlaskClie
     drawing = chart_of(page, "requests")
     assert "<svg" in drawing
     assert [found for found in ("<style", "style=", "<script", "<defs", "pygal") if found in drawing] == []
+
+
+def test_what_came_after_the_hour_of_a_release_is_not_read(
+    operator: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = make_release("v1", ago=timedelta(hours=30))
+    seen: list[datetime] = []
+
+    def minutes(names: list[str], since: datetime, *, until: datetime, step: timedelta) -> dict[str, object]:
+        seen.append(until)
+        return {}
+
+    monkeypatch.setattr(metrics, "minutes", minutes)
+    operator.get(f"{PAGE}?release={release.id}")
+
+    assert seen[0] <= release.registered_at + timedelta(minutes=61)
 
 
 def test_poll_is_empty_until_something_was_counted(operator: FlaskClient) -> None:
