@@ -16,6 +16,15 @@ CHECKS = [
     {"name": "database", "ok": True, "detail": "PostgreSQL 15.4", "group": "parts", "took_ms": 2.5},
 ]
 
+_RELEASE = """
+    INSERT INTO releases (id, version, totals, verdict)
+    VALUES (gen_random_uuid(), '3f2c9a7b1e5d4c6f8a9b0c1d2e3f4a5b6c7d8e9f', '{}', 'NO-GO')
+"""
+_CHECKPOINTS = """
+    INSERT INTO release_checkpoints (id, release_id, number, due_at)
+    SELECT gen_random_uuid(), id, number, registered_at + number * interval '10 min'
+    FROM releases, generate_series(1, 4) AS number
+"""
 _DONE = """
     UPDATE release_checkpoints SET checked_at = due_at, verdict = 'NO-GO', readings = %s::jsonb, totals = '{}'::jsonb
     WHERE number = 1
@@ -35,7 +44,8 @@ _NOTICE = """
 
 def seed_release(stack: Stack) -> None:
     """A release with a checkpoint that found something, a gate that failed, and an alert that nobody could be told."""
-    stack.flask("golive", "begin", "--version", "3f2c9a7b1e5d4c6f8a9b0c1d2e3f4a5b6c7d8e9f")
+    stack.rows.change(_RELEASE)
+    stack.rows.change(_CHECKPOINTS)
     stack.rows.change(_DONE, json.dumps(READINGS))
     stack.rows.change(_GATE, json.dumps({"stage": "full", "checks": CHECKS}))
     stack.rows.change(_ALERT)

@@ -59,7 +59,7 @@ def sights(visitors: Visitors, running: Stack) -> list[Sight]:
     ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_fits_its_window_keeps_nobody_out_and_the_browser_finds_nothing_to_complain_of(
     sights: list[Sight], open_page: OpenPage, language: str
