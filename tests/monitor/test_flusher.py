@@ -86,7 +86,7 @@ def test_counts_are_added_to_their_minute_and_to_the_totals(counted: Take) -> No
     assert [(row.name, row.count) for row in minutes()] == [("http_5xx", 1), ("sends_ok", 7)]
     assert {row.minute.second for row in minutes()} == {0}
     assert now() - minutes()[0].minute < timedelta(minutes=2)
-    assert counted() == {}
+    assert not {"sends_ok", "http_5xx"} & counted().keys()
 
 
 def test_nothing_is_written_where_nothing_was_counted(counted: Take) -> None:

@@ -29,7 +29,8 @@ from portal.models import (
     Unit,
 )
 from portal.permissions import ALLOWED, Permission, Role
-from portal.services import access_grants, connections, contacts, undelivered
+from portal.services import access_grants, alerts, connections, contacts, releases, undelivered
+from portal.services.audit import Actor
 from portal.services.undelivered import Decision
 from portal.tenancy import acting_for
 from portal.web.api import waiting
@@ -78,6 +79,8 @@ STATES: dict[str, dict[str, Any]] = {
 def company(database: None) -> Company:
     """Acme, in whose every row stands what is nobody else's business."""
     company = make_company("acme")
+    releases.register("looked at")
+    alerts.raise_test(Actor(None))
     scope, told = company.scope, {"body": TEXTS["text"]}
     failed = {"status": MessageStatus.FAILED, "failed_at": now(), "error_details": TEXTS["why"]}
     make_message(scope, company.conversation, direction=Direction.OUTBOUND, **failed)
