@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from werkzeug.security import generate_password_hash
 
+from local import postgres
 from local.services import Services
 from portal import counters
 from portal.app import create_app
@@ -126,6 +127,18 @@ def redis_server(app: Flask) -> Iterator["redis.Redis"]:
     parts.redis.flushdb()
     yield parts.redis
     parts.redis.flushdb()
+
+
+@pytest.fixture(scope="module")
+def client_programs() -> Iterator[None]:
+    """PostgreSQL's own programs: of the embedded server, or first of the PATH where the tests have another server."""
+    (wheel,) = postgres._from_wheel()
+    folders = [str(wheel.folder), os.environ["PATH"]]
+    if os.environ.get("TEST_DATABASE_URL"):
+        folders.reverse()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join(folders))
+        yield
 
 
 @pytest.fixture

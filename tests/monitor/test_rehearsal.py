@@ -1,6 +1,5 @@
 """The rehearsal of a restore: a copy is the same, whatever is not is told, and nothing else is touched."""
 
-import os
 import shlex
 import stat
 import subprocess
@@ -14,7 +13,6 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from local import postgres
 from local.services import Services
 from portal.app import create_app
 from portal.db import db
@@ -29,17 +27,7 @@ PASSWORD = "a-password-that-nobody-may-see"
 
 
 @pytest.fixture(scope="module")
-def programs(services: Services) -> Iterator[None]:
-    """PostgreSQL's own programs: those on the PATH, or those beside the embedded server."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not os.environ.get("TEST_DATABASE_URL"):
-            (wheel,) = postgres._from_wheel()
-            patch.setenv("PATH", str(wheel.folder), prepend=os.pathsep)
-        yield
-
-
-@pytest.fixture(scope="module")
-def portal(app: Flask, services: Services, schema: str, worker_name: str, programs: None) -> Iterator[Flask]:
+def portal(app: Flask, services: Services, schema: str, worker_name: str, client_programs: None) -> Iterator[Flask]:
     """The portal on a database of its own, with a company in it."""
     name = f"portal_rehearsed_{worker_name}"
     services.drop_database(name)
@@ -327,7 +315,7 @@ def test_password_reaches_the_programs_by_their_environment_only(
 
 
 def test_what_a_host_keeps_in_the_database_is_left_and_rows_under_forced_policies_are_copied(
-    app: Flask, services: Services, worker_name: str, programs: None
+    app: Flask, services: Services, worker_name: str, client_programs: None
 ) -> None:
     name = f"portal_owner_{worker_name}"
     services.drop_database(name)
