@@ -18,7 +18,7 @@ TO_GET: Mapping[EvidenceItem, str] = {
     EvidenceItem.RESTORE: "run: flask --app wsgi golive rehearse-restore --into URL",
     EvidenceItem.WORKER: "restart the worker: python -m portal.worker",
     EvidenceItem.WEBHOOK: "let anybody write to a connected unit",
-    EvidenceItem.SMOKE: "run: flask --app wsgi smoke --url URL",
+    EvidenceItem.SMOKE: "run: flask --app wsgi smoke --url URL --email EMAIL --phone NUMBER",
     EvidenceItem.ALERT: "run: flask --app wsgi golive alert-test, then acknowledge it at /operator/alerts",
 }
 

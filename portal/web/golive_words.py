@@ -67,7 +67,7 @@ ITEMS: Mapping[EvidenceItem, ItemWords] = {
         _("Smoke message with its receipt"),
         _("A test message left after the release, and WhatsApp told that it arrived."),
         _("Run the smoke test. It sends one message from a connected unit."),
-        f"{COMMAND} smoke --url {{base_url}} --email …",
+        f"{COMMAND} smoke --url {{base_url}} --email … --phone …",
     ),
     EvidenceItem.ALERT: ItemWords(
         _("Alert raised and acknowledged"),
