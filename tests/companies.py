@@ -23,6 +23,8 @@ from portal.models import (
     ContactTag,
     Conversation,
     ConversationAlias,
+    ConversationEvent,
+    ConversationEventKind,
     EarlyReceipt,
     Erasure,
     Import,
@@ -203,6 +205,8 @@ def _make_list(scope: TenantScope, contact_id: UUID) -> None:
 def _make_decisions(scope: TenantScope, conversation: Conversation, message: Message) -> None:
     """What people decide about contacts: two that are one, who wants messages, who was erased, how long is kept."""
     with acting_for(scope), atomic():
+        note = {"kind": ConversationEventKind.NOTE, "body": "Prefers the morning."}
+        scope.add(ConversationEvent(unit_id=conversation.unit_id, conversation_id=conversation.id, **note))
         other = scope.add(Contact(phone="5511955550099", name="Maria S.", merged_into_id=conversation.contact_id))
         consent = {"kind": ConsentKind.OPTED_IN, "source": ConsentSource.STAFF, "happened_at": now()}
         scope.add(ConsentEvent(contact_id=conversation.contact_id, **consent))

@@ -1,4 +1,4 @@
--- Brings a PostgreSQL database to revision 0010 of the portal's schema: an empty one, one of any earlier revision, or
+-- Brings a PostgreSQL database to revision 0011 of the portal's schema: an empty one, one of any earlier revision, or
 -- an older one from before the portal, whose rows become the company "legacy".
 --
 -- Paste the whole of it into the database's console, or run: psql -v ON_ERROR_STOP=1 -f production_migration.sql
@@ -12,8 +12,8 @@
 DO $golive$
 DECLARE
     here text := current_schema();
-    known text[] := ARRAY['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008', '0009', '0010'];
-    portal_tables text[] := ARRAY['evolution_servers', 'golive_evidence', 'metric_minutes', 'metric_totals', 'relays', 'releases', 'tenants', 'webhook_counts', 'media', 'message_templates', 'release_checkpoints', 'suppressions', 'tags', 'tenant_settings', 'units', 'users', 'access_grants', 'account_links', 'alerts', 'api_tokens', 'campaigns', 'connection_losses', 'early_receipts', 'erasures', 'imports', 'lanes', 'message_changes', 'recovery_codes', 'repairs', 'scan_links', 'template_versions', 'unit_whatsapp_connections', 'user_sessions', 'user_units', 'webhook_endpoints', 'alert_notices', 'api_token_units', 'audit_events', 'contacts', 'import_chunks', 'import_rows', 'webhook_events', 'consent_events', 'contact_merges', 'contact_tags', 'conversations', 'import_changes', 'conversation_aliases', 'messages', 'campaign_recipients', 'merged_messages', 'webhook_deliveries'];
+    known text[] := ARRAY['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008', '0009', '0010', '0011'];
+    portal_tables text[] := ARRAY['evolution_servers', 'golive_evidence', 'metric_minutes', 'metric_totals', 'relays', 'releases', 'tenants', 'webhook_counts', 'media', 'message_templates', 'release_checkpoints', 'suppressions', 'tags', 'tenant_settings', 'units', 'users', 'access_grants', 'account_links', 'alerts', 'api_tokens', 'campaigns', 'connection_losses', 'early_receipts', 'erasures', 'imports', 'lanes', 'message_changes', 'recovery_codes', 'repairs', 'scan_links', 'template_versions', 'unit_whatsapp_connections', 'user_sessions', 'user_units', 'webhook_endpoints', 'alert_notices', 'api_token_units', 'audit_events', 'contacts', 'import_chunks', 'import_rows', 'webhook_events', 'consent_events', 'contact_merges', 'contact_tags', 'conversations', 'import_changes', 'conversation_aliases', 'conversation_events', 'messages', 'campaign_recipients', 'merged_messages', 'webhook_deliveries'];
     older_tables text[] := ARRAY['units', 'unit_whatsapp_connections', 'users', 'contacts', 'conversations', 'messages'];
     older_campaigns text[] := ARRAY['campaigns', 'campaign_recipients'];
     versions text[];
@@ -2162,6 +2162,116 @@ END $$; $sql$;
     RAISE NOTICE '0010: applied. %', 'Counts, releases with their checkpoints, evidence, alerts, and each loss of a connection.';
 END $golive$;
 
+-- 0011 Who answers a conversation, what was noted and done in it, short cuts of templates, and a search in what was written.
+DO $golive$
+DECLARE
+    version text;
+    stamped bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7106113);
+    PERFORM set_config('lock_timeout', '4s', true);
+    version := (SELECT version_num FROM alembic_version);
+    IF version >= '0011' THEN
+        RAISE NOTICE '0011: there already';
+        RETURN;
+    END IF;
+    -- A console that goes on after an error must not leave a hole.
+    IF version IS DISTINCT FROM '0010' THEN
+        RAISE EXCEPTION '0011: the one before it is not there, the database is at %', coalesce(version, 'none')
+            USING HINT = 'Mend what the first error says, and run the whole script again.';
+    END IF;
+    EXECUTE $sql$ CREATE OR REPLACE FUNCTION message_month(at timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (extract(year FROM at AT TIME ZONE 'UTC') * 12 + extract(month FROM at AT TIME ZONE 'UTC'))::integer
+$$; $sql$;
+    EXECUTE $sql$ CREATE OR REPLACE FUNCTION message_document(tenant uuid, written_at timestamptz, body text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT to_tsvector('pg_catalog.portuguese', left(body, 20000))
+        || to_tsvector('pg_catalog.portuguese', translate(lower(left(body, 20000)), 'áàâãäåéèêëíìîïóòôõöúùûüçñýÿ', 'aaaaaaeeeeiiiiooooouuuucnyy'))
+        || array_to_tsvector(ARRAY['tenant ' || tenant::text, 'month ' || message_month(written_at)::text])
+$$; $sql$;
+    EXECUTE $sql$ DROP INDEX IF EXISTS ix_messages_document; $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_messages_document ON messages USING gin (message_document(tenant_id, occurred_at, body)) WHERE body <> ''; $sql$;
+    EXECUTE $sql$ ALTER TABLE conversations ADD COLUMN assigned_to_id UUID; $sql$;
+    EXECUTE $sql$ ALTER TABLE conversations ADD CONSTRAINT fk_conversations_tenant_id_assigned_to_id_users FOREIGN KEY(tenant_id, assigned_to_id) REFERENCES users (tenant_id, id); $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_tenant_id_last_message_at ON conversations (tenant_id, last_message_at, id); $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_waiting ON conversations (tenant_id, last_message_at, id) WHERE status = 'open' AND assigned_to_id IS NULL; $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_assigned ON conversations (tenant_id, assigned_to_id, last_message_at, id) WHERE status = 'open'; $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_closed ON conversations (tenant_id, last_message_at, id) WHERE status = 'closed'; $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_unread ON conversations (tenant_id, unit_id) WHERE unread > 0; $sql$;
+    EXECUTE $sql$ ALTER TABLE message_templates ADD COLUMN shortcut VARCHAR(30); $sql$;
+    EXECUTE $sql$ CREATE UNIQUE INDEX uq_message_templates_tenant_id_shortcut ON message_templates (tenant_id, lower(shortcut)) WHERE archived_at IS NULL; $sql$;
+    EXECUTE $sql$ CREATE TABLE conversation_events (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    unit_id UUID NOT NULL,
+    conversation_id UUID NOT NULL,
+    kind VARCHAR(32) NOT NULL,
+    body TEXT,
+    created_by_id UUID,
+    assigned_to_id UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_conversation_events PRIMARY KEY (id),
+    CONSTRAINT ck_conversation_events_kind CHECK (kind IN ('note', 'assigned', 'released', 'closed', 'reopened')),
+    CONSTRAINT fk_conversation_events_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id),
+    CONSTRAINT fk_conversation_events_tenant_id_unit_id_units FOREIGN KEY(tenant_id, unit_id) REFERENCES units (tenant_id, id),
+    CONSTRAINT fk_conversation_events_tenant_id_conversation_id_conversations FOREIGN KEY(tenant_id, conversation_id) REFERENCES conversations (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT fk_conversation_events_tenant_id_created_by_id_users FOREIGN KEY(tenant_id, created_by_id) REFERENCES users (tenant_id, id),
+    CONSTRAINT fk_conversation_events_tenant_id_assigned_to_id_users FOREIGN KEY(tenant_id, assigned_to_id) REFERENCES users (tenant_id, id)
+); $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversation_events_conversation_id_created_at ON conversation_events (conversation_id, created_at, id); $sql$;
+    EXECUTE $sql$ ALTER TABLE conversation_events ENABLE ROW LEVEL SECURITY; $sql$;
+    EXECUTE $sql$ CREATE POLICY tenant ON conversation_events USING (tenant_id = nullif(current_setting('portal.tenant_id', true), '')::uuid); $sql$;
+    EXECUTE $sql$ DO $$ BEGIN
+IF (SELECT count(*) = 2 FROM pg_roles WHERE rolname IN ('portal_tenant', 'portal_system') AND pg_has_role(session_user, oid, 'MEMBER')) THEN
+    CREATE POLICY system ON conversation_events TO portal_system USING (true);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_events TO portal_tenant, portal_system;
+ELSE
+    ALTER TABLE conversation_events FORCE ROW LEVEL SECURITY;
+    CREATE POLICY system ON conversation_events USING (current_setting('portal.is_system', true) = 'on');
+END IF;
+END $$; $sql$;
+    EXECUTE $sql$ CREATE FUNCTION search_messages(words tsquery, unit_ids uuid[], most integer)
+RETURNS TABLE (message_id uuid) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    company uuid := nullif(current_setting('portal.tenant_id', true), '')::uuid;
+    newest integer := message_month(now() + interval '1 day');
+    span integer := 1;
+    months tsquery;
+    left_over integer := most;
+    found_here integer;
+BEGIN
+    WHILE left_over > 0 AND newest > 0 LOOP
+        SELECT string_agg(quote_literal('month ' || month), ' | ')::tsquery INTO months
+            FROM generate_series(newest - span + 1, newest) AS month;
+        RETURN QUERY SELECT m.id FROM messages AS m
+            WHERE message_document(m.tenant_id, m.occurred_at, m.body)
+                    @@ (words && quote_literal('tenant ' || company)::tsquery && months)
+                AND m.body <> '' AND m.deleted_at IS NULL
+                AND m.tenant_id = company AND (unit_ids IS NULL OR m.unit_id = ANY (unit_ids))
+            ORDER BY m.occurred_at DESC, m.id DESC LIMIT left_over;
+        GET DIAGNOSTICS found_here = ROW_COUNT;
+        left_over := left_over - found_here;
+        newest := newest - span;
+        EXIT WHEN span > 240;
+        span := span * 4;
+    END LOOP;
+END $$; $sql$;
+    EXECUTE $sql$ REVOKE EXECUTE ON FUNCTION search_messages (tsquery, uuid[], integer) FROM PUBLIC; $sql$;
+    EXECUTE $sql$ DO $$ BEGIN
+IF (SELECT count(*) = 2 FROM pg_roles WHERE rolname IN ('portal_tenant', 'portal_system') AND pg_has_role(session_user, oid, 'MEMBER')) THEN
+    GRANT EXECUTE ON FUNCTION search_messages (tsquery, uuid[], integer) TO portal_tenant;
+ELSE
+    NULL;
+END IF;
+END $$; $sql$;
+    EXECUTE $sql$ UPDATE alembic_version SET version_num='0011' WHERE alembic_version.version_num = '0010'; $sql$;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    IF stamped <> 1 THEN
+        RAISE EXCEPTION '0011: it cannot be noted in alembic_version';
+    END IF;
+    RAISE NOTICE '0011: applied. %', 'Who answers a conversation, what was noted and done in it, short cuts of templates, and a search in what was written.';
+END $golive$;
+
 -- Older database: its rows become the company legacy's
 DO $golive$
 DECLARE
@@ -2170,8 +2280,8 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7106113);
     PERFORM set_config('lock_timeout', '4s', true);
-    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '0010' THEN
-        RAISE EXCEPTION 'older database: it is copied once the revision is 0010';
+    IF (SELECT version_num FROM alembic_version) IS DISTINCT FROM '0011' THEN
+        RAISE EXCEPTION 'older database: it is copied once the revision is 0011';
     END IF;
     IF to_regnamespace('portal_older') IS NULL THEN
         RAISE NOTICE 'older database: there is none to copy';
@@ -3039,6 +3149,7 @@ BEGIN
             ('table', 'conversations', 'conversations', '%'),
             ('table', 'import_changes', 'import_changes', '%'),
             ('table', 'conversation_aliases', 'conversation_aliases', '%'),
+            ('table', 'conversation_events', 'conversation_events', '%'),
             ('table', 'messages', 'messages', '%'),
             ('table', 'campaign_recipients', 'campaign_recipients', '%'),
             ('table', 'merged_messages', 'merged_messages', '%'),
@@ -3060,6 +3171,7 @@ BEGIN
             ('index', 'releases', 'ix_releases_registered_at', '%'),
             ('index', 'media', 'ix_media_fetch_at', '%'),
             ('index', 'message_templates', 'uq_message_templates_tenant_id_name', '%'),
+            ('index', 'message_templates', 'uq_message_templates_tenant_id_shortcut', '%'),
             ('index', 'release_checkpoints', 'ix_release_checkpoints_due', '%'),
             ('index', 'tags', 'uq_tags_tenant_id_name', '%'),
             ('index', 'access_grants', 'ix_access_grants_tenant_id_expires_at', '%'),
@@ -3112,15 +3224,22 @@ BEGIN
             ('index', 'contact_merges', 'ix_contact_merges_other_id', '%'),
             ('index', 'contact_tags', 'ix_contact_tags_import_id', '%'),
             ('index', 'contact_tags', 'ix_contact_tags_tag_id_contact_id', '%'),
+            ('index', 'conversations', 'ix_conversations_assigned', '%'),
+            ('index', 'conversations', 'ix_conversations_closed', '%'),
             ('index', 'conversations', 'ix_conversations_contact_id', '%'),
             ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+            ('index', 'conversations', 'ix_conversations_tenant_id_last_message_at', '%'),
             ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
+            ('index', 'conversations', 'ix_conversations_unread', '%'),
+            ('index', 'conversations', 'ix_conversations_waiting', '%'),
             ('index', 'import_changes', 'ix_import_changes_contact_id', '%'),
             ('index', 'conversation_aliases', 'ix_conversation_aliases_conversation_id', '%'),
+            ('index', 'conversation_events', 'ix_conversation_events_conversation_id_created_at', '%'),
             ('index', 'messages', 'idx_messages_client_message_id_unit', 'CREATE UNIQUE INDEX %(conversation_id, client_message_id)'),
             ('index', 'messages', 'idx_messages_retry_failed', 'CREATE INDEX %(unit_id, last_retry_at) WHERE %'),
             ('index', 'messages', 'ix_messages_client_message_id', '%'),
             ('index', 'messages', 'ix_messages_conversation_id_occurred_at', '%'),
+            ('index', 'messages', 'ix_messages_document', '%'),
             ('index', 'messages', 'ix_messages_in_doubt', '%'),
             ('index', 'messages', 'ix_messages_look_up_at', '%'),
             ('index', 'messages', 'ix_messages_media_id', '%'),
@@ -3154,7 +3273,7 @@ BEGIN
             ('constraint', 'campaign_recipients', 'FOREIGN KEY (tenant_id, message_id) REFERENCES messages(tenant_id, id)', 'FOREIGN KEY (tenant_id, message_id) REFERENCES messages(tenant_id, id)%'),
             ('constraint', 'campaign_recipients', 'UNIQUE (campaign_id, contact_id)', 'UNIQUE (campaign_id, contact_id)'),
             ('no schema', 'older tables', 'portal_older', ''),
-            ('revision', 'alembic_version', '0010', '')
+            ('revision', 'alembic_version', '0011', '')
         ) AS wanted (kind, of_table, name, shape)
     ) AS checks;
     IF missing IS NOT NULL THEN
@@ -3235,6 +3354,7 @@ FROM (VALUES
     ('table', 'conversations', 'conversations', '%'),
     ('table', 'import_changes', 'import_changes', '%'),
     ('table', 'conversation_aliases', 'conversation_aliases', '%'),
+    ('table', 'conversation_events', 'conversation_events', '%'),
     ('table', 'messages', 'messages', '%'),
     ('table', 'campaign_recipients', 'campaign_recipients', '%'),
     ('table', 'merged_messages', 'merged_messages', '%'),
@@ -3256,6 +3376,7 @@ FROM (VALUES
     ('index', 'releases', 'ix_releases_registered_at', '%'),
     ('index', 'media', 'ix_media_fetch_at', '%'),
     ('index', 'message_templates', 'uq_message_templates_tenant_id_name', '%'),
+    ('index', 'message_templates', 'uq_message_templates_tenant_id_shortcut', '%'),
     ('index', 'release_checkpoints', 'ix_release_checkpoints_due', '%'),
     ('index', 'tags', 'uq_tags_tenant_id_name', '%'),
     ('index', 'access_grants', 'ix_access_grants_tenant_id_expires_at', '%'),
@@ -3308,15 +3429,22 @@ FROM (VALUES
     ('index', 'contact_merges', 'ix_contact_merges_other_id', '%'),
     ('index', 'contact_tags', 'ix_contact_tags_import_id', '%'),
     ('index', 'contact_tags', 'ix_contact_tags_tag_id_contact_id', '%'),
+    ('index', 'conversations', 'ix_conversations_assigned', '%'),
+    ('index', 'conversations', 'ix_conversations_closed', '%'),
     ('index', 'conversations', 'ix_conversations_contact_id', '%'),
     ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+    ('index', 'conversations', 'ix_conversations_tenant_id_last_message_at', '%'),
     ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
+    ('index', 'conversations', 'ix_conversations_unread', '%'),
+    ('index', 'conversations', 'ix_conversations_waiting', '%'),
     ('index', 'import_changes', 'ix_import_changes_contact_id', '%'),
     ('index', 'conversation_aliases', 'ix_conversation_aliases_conversation_id', '%'),
+    ('index', 'conversation_events', 'ix_conversation_events_conversation_id_created_at', '%'),
     ('index', 'messages', 'idx_messages_client_message_id_unit', 'CREATE UNIQUE INDEX %(conversation_id, client_message_id)'),
     ('index', 'messages', 'idx_messages_retry_failed', 'CREATE INDEX %(unit_id, last_retry_at) WHERE %'),
     ('index', 'messages', 'ix_messages_client_message_id', '%'),
     ('index', 'messages', 'ix_messages_conversation_id_occurred_at', '%'),
+    ('index', 'messages', 'ix_messages_document', '%'),
     ('index', 'messages', 'ix_messages_in_doubt', '%'),
     ('index', 'messages', 'ix_messages_look_up_at', '%'),
     ('index', 'messages', 'ix_messages_media_id', '%'),
@@ -3350,6 +3478,6 @@ FROM (VALUES
     ('constraint', 'campaign_recipients', 'FOREIGN KEY (tenant_id, message_id) REFERENCES messages(tenant_id, id)', 'FOREIGN KEY (tenant_id, message_id) REFERENCES messages(tenant_id, id)%'),
     ('constraint', 'campaign_recipients', 'UNIQUE (campaign_id, contact_id)', 'UNIQUE (campaign_id, contact_id)'),
     ('no schema', 'older tables', 'portal_older', ''),
-    ('revision', 'alembic_version', '0010', '')
+    ('revision', 'alembic_version', '0011', '')
 ) AS wanted (kind, of_table, name, shape)
 ORDER BY is_there, item;

@@ -65,7 +65,28 @@ class Conversation(Base):
         UniqueConstraint("unit_id", "contact_id"),
         same_tenant("unit_id", "units"),
         same_tenant("contact_id", "contacts"),
+        same_tenant("assigned_to_id", "users"),
         CheckConstraint("status IN ('open', 'closed')", name="status"),
+        Index("ix_conversations_tenant_id_last_message_at", "tenant_id", "last_message_at", "id"),
+        Index(
+            "ix_conversations_waiting",
+            "tenant_id",
+            "last_message_at",
+            "id",
+            postgresql_where=text("status = 'open' AND assigned_to_id IS NULL"),
+        ),
+        Index(
+            "ix_conversations_assigned",
+            "tenant_id",
+            "assigned_to_id",
+            "last_message_at",
+            "id",
+            postgresql_where=text("status = 'open'"),
+        ),
+        Index(
+            "ix_conversations_closed", "tenant_id", "last_message_at", "id", postgresql_where=text("status = 'closed'")
+        ),
+        Index("ix_conversations_unread", "tenant_id", "unit_id", postgresql_where=text("unread > 0")),
         Index("ix_conversations_unit_id_last_message_at", "unit_id", "last_message_at", "id"),
         Index("ix_conversations_contact_id", "contact_id"),
         Index(
@@ -81,6 +102,8 @@ class Conversation(Base):
     unit_id: Mapped[UUID]
     contact_id: Mapped[UUID]
     status: Mapped[str] = mapped_column(String(10), default="open", server_default="open")
+    # Who answers; nobody: an open one waits. A closed one keeps it, and goes back there when the customer writes.
+    assigned_to_id: Mapped[UUID | None]
     unread: Mapped[int] = mapped_column(default=0, server_default="0")
     last_message_at: Mapped[datetime | None]
     last_message_preview: Mapped[str | None] = mapped_column(String(200))
@@ -91,6 +114,40 @@ class Conversation(Base):
     # The person may have asked for no more messages, in words that leave it open: a person here decides.
     doubted_at: Mapped[datetime | None]
     doubted_message_id: Mapped[UUID | None]
+    created_at: Mapped[CreatedAt]
+
+
+class ConversationEventKind(StrEnum):
+    NOTE = "note"
+    ASSIGNED = "assigned"
+    RELEASED = "released"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+
+
+class ConversationEvent(Base):
+    """What the people here noted in a conversation or did with it; the customer sees none of it."""
+
+    __tablename__ = "conversation_events"
+    __table_args__ = (
+        same_tenant("unit_id", "units"),
+        same_tenant("conversation_id", "conversations", on_delete="CASCADE"),
+        same_tenant("created_by_id", "users"),
+        same_tenant("assigned_to_id", "users"),
+        one_of("kind", ConversationEventKind),
+        Index("ix_conversation_events_conversation_id_created_at", "conversation_id", "created_at", "id"),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    unit_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
+    kind: Mapped[ConversationEventKind] = mapped_column(enum_text())
+    # Of a note: what it says.
+    body: Mapped[str | None] = mapped_column(Text)
+    # Nobody: the portal itself, as a customer who writes again reopens what was closed.
+    created_by_id: Mapped[UUID | None]
+    assigned_to_id: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -163,6 +220,13 @@ class Message(Base):
             postgresql_where=text("status IN ('sending', 'unconfirmed')"),
         ),
         Index("ix_messages_refers_to", "unit_id", "refers_to", postgresql_where=text("refers_to IS NOT NULL")),
+        # What was written, for a search in words; see `search_messages` of migration 0011.
+        Index(
+            "ix_messages_document",
+            text("message_document(tenant_id, occurred_at, body)"),
+            postgresql_using="gin",
+            postgresql_where=text("body <> ''"),
+        ),
         Index("ix_messages_media_id", "media_id", postgresql_where=text("media_id IS NOT NULL")),
         # Deleting a message asks who refers to it: without this, by reading all messages.
         Index("ix_messages_resend_of_id", "resend_of_id", postgresql_where=text("resend_of_id IS NOT NULL")),

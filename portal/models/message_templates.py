@@ -25,11 +25,20 @@ class MessageTemplate(Base):
             unique=True,
             postgresql_where=text("archived_at IS NULL"),
         ),
+        Index(
+            "uq_message_templates_tenant_id_shortcut",
+            "tenant_id",
+            text("lower(shortcut)"),
+            unique=True,
+            postgresql_where=text("archived_at IS NULL"),
+        ),
     )
 
     id: Mapped[Id]
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     name: Mapped[str] = mapped_column(String(60))
+    # What somebody types after "/" in a conversation to begin with this template.
+    shortcut: Mapped[str | None] = mapped_column(String(30))
     created_at: Mapped[CreatedAt]
     archived_at: Mapped[datetime | None]
 

@@ -16,6 +16,7 @@ from portal.models import (
     ContactTag,
     Conversation,
     ConversationAlias,
+    ConversationEvent,
     Erasure,
     Message,
 )
@@ -99,6 +100,8 @@ def give(scope: TenantScope, conversation: Conversation, contact_id: UUID) -> No
 def join(scope: TenantScope, conversation: Conversation, kept: Conversation) -> None:
     """Move all that one conversation holds to another of the same unit; its id becomes an alias of that one."""
     _move_messages(scope, conversation.id, kept.id)
+    noted = scope.update(ConversationEvent).where(ConversationEvent.conversation_id == conversation.id)
+    db.session.execute(noted.values(conversation_id=kept.id).execution_options(synchronize_session=False))
     _lead_on(scope, conversation, kept.id)
     _add_up(kept, conversation)
     db.session.delete(conversation)
@@ -154,6 +157,7 @@ def _lead_on(scope: TenantScope, conversation: Conversation, to_id: UUID) -> Non
 def _add_up(kept: Conversation, other: Conversation) -> None:
     kept.unread += other.unread
     kept.status = "open" if "open" in (kept.status, other.status) else kept.status
+    kept.assigned_to_id = kept.assigned_to_id or other.assigned_to_id
     if is_later(other.last_inbound_at, kept.last_inbound_at):
         kept.last_inbound_at = other.last_inbound_at
     if is_later(other.last_message_at, kept.last_message_at):

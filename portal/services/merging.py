@@ -27,6 +27,7 @@ from portal.models import (
     ContactTag,
     Conversation,
     ConversationAlias,
+    ConversationEvent,
     Erasure,
     MergedMessage,
     Message,
@@ -41,6 +42,7 @@ CONVERSATION_COLUMNS = (
     "id",
     "unit_id",
     "status",
+    "assigned_to_id",
     "unread",
     "last_message_at",
     "last_inbound_at",
@@ -145,10 +147,14 @@ def _note(scope: TenantScope, conversation: Conversation, target: Conversation) 
     led_here = scope.select(ConversationAlias, ConversationAlias.id).where(
         ConversationAlias.conversation_id == conversation.id
     )
+    noted = scope.select(ConversationEvent, ConversationEvent.id).where(
+        ConversationEvent.conversation_id == conversation.id
+    )
     return {
         "from": as_json(conversation, CONVERSATION_COLUMNS),
         "to": as_json(target, CONVERSATION_COLUMNS),
         "alias_ids": sorted(str(id_) for id_ in db.session.scalars(led_here)),
+        "event_ids": sorted(str(id_) for id_ in db.session.scalars(noted)),
     }
 
 

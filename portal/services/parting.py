@@ -18,6 +18,7 @@ from portal.models import (
     ContactTag,
     Conversation,
     ConversationAlias,
+    ConversationEvent,
     MergedMessage,
     Message,
 )
@@ -116,6 +117,11 @@ def _part(scope: TenantScope, merge: ContactMerge, noted: dict[str, Any], other:
         ConversationAlias.conversation_id == target.id, among(ConversationAlias.id, map(UUID, noted["alias_ids"]))
     )
     db.session.execute(aliases.values(conversation_id=source.id).execution_options(synchronize_session=False))
+    events = scope.update(ConversationEvent).where(
+        ConversationEvent.conversation_id == target.id,
+        among(ConversationEvent.id, map(UUID, noted.get("event_ids", ()))),
+    )
+    db.session.execute(events.values(conversation_id=source.id).execution_options(synchronize_session=False))
     came_since = _return_messages(scope, merge, source, target)
     source.unread = min(was["unread"], summaries.count_unread(scope, source.id))
     target.unread = max(0, target.unread - source.unread)
@@ -125,6 +131,7 @@ def _part(scope: TenantScope, merge: ContactMerge, noted: dict[str, Any], other:
         summaries.renew(scope, conversation, **known)
     if not came_since:
         target.status = noted["to"]["status"]
+        target.assigned_to_id = _assigned_to(noted["to"])
 
 
 def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversation:
@@ -133,6 +140,7 @@ def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversa
         unit_id=UUID(was["unit_id"]),
         contact_id=other.id,
         status=was["status"],
+        assigned_to_id=_assigned_to(was),
         created_at=_instant(was["created_at"]),
     )
     alias = scope.delete(ConversationAlias).where(ConversationAlias.id == source.id)
@@ -140,6 +148,12 @@ def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversa
     scope.add(source)
     db.session.flush()
     return source
+
+
+def _assigned_to(row: dict[str, Any]) -> UUID | None:
+    """Merges of before migration 0011 noted nobody."""
+    noted = row.get("assigned_to_id")
+    return UUID(noted) if noted else None
 
 
 def _return_messages(scope: TenantScope, merge: ContactMerge, source: Conversation, target: Conversation) -> bool:

@@ -46,6 +46,7 @@ ABOUT = {
     "erasures": _("people's data that was erased on request"),
     "conversations": _("the conversations: which contact at which unit"),
     "conversation_aliases": _("conversations that were joined to another one"),
+    "conversation_events": _("notes in conversations, who answered them, and when they were closed"),
     "messages": _("every message, with its text and times"),
     "message_changes": _("edits and deletions of messages"),
     "media": _("the files of the messages; each is in files/, under a name that begins with its “id”"),

@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import inspect, text
 
 from local.services import Services
+from migrations import message_search
 from portal.app import create_app
 from portal.db import Base, db
 from portal.extensions import init_parts
@@ -88,6 +89,10 @@ def by_models(services: Services, worker_name: str, app: Flask) -> Iterator[Flas
     """The portal on a database that the models built, without migrations."""
     with portal_on(services, f"portal_modelled_{worker_name}") as portal:
         with portal.app_context():
+            with db.engine.begin() as connection:
+                # An index of the models calls them.
+                for function in (message_search.MONTH, message_search.DOCUMENT):
+                    connection.execute(text(function))
             Base.metadata.create_all(db.engine)
         yield portal
 
