@@ -20,10 +20,10 @@ from portal.consent_words import LONGEST_READ, LONGEST_WISH, read
 from portal.logs import mask
 
 ROOT = Path(portal.__file__).parent
-LONG = 20_000
+LONG = 10_000
 # Of one processor's time. What takes a moment is tried with a text of twice the length: to go through it takes twice
 # as long, and what grows with the square of the length takes four times as long, on whatever machine.
-MOMENT_S, MOST_S = 0.1, 2.0
+MOMENT_S, MOST_S = 0.05, 2.0
 MOST_GROWTH = 3.0
 # For a whole message, of which only so much is read.
 MOST_FOR_MESSAGE_S = 0.5

@@ -12,7 +12,7 @@ PEOPLE = 40
 _CAMPAIGN = """
     INSERT INTO campaigns (id, tenant_id, unit_id, name, variants, plan_state, planned_at, total, state, started_at,
         resumed_at, paused_at, pause_reason, pause_details, audience)
-    SELECT %s, tenant_id, id, %s, '["Oi! Temos novidades.", "Olá! A loja nova abriu."]'::jsonb, 'done', now(), %s, %s,
+    SELECT %s, tenant_id, id, %s, '["Oi! Temos novidades.", "Olá! A loja nova abriu."]'::jsonb, 'done', now(), %s, 'draft',
         now() - interval '80 minutes', now() - interval '80 minutes', CASE WHEN %s <> '' THEN now() END,
         nullif(%s, ''), '{"failed": 12, "of": 50, "code": "not_on_whatsapp"}'::jsonb, '{"everybody": true}'::jsonb
     FROM units WHERE slug = %s
@@ -51,9 +51,11 @@ _HANDED = """
 def seed_campaign(stack: Stack, unit: str, *, state: str = "processing", pause_reason: str = "", first: int) -> str:
     """A campaign of 40 people, ten of whom had their turn; `first` begins their numbers. Its id."""
     campaign_id, change = str(uuid4()), stack.rows.change
-    change(_CAMPAIGN, campaign_id, NAME, PEOPLE, state, pause_reason, pause_reason, unit)
+    change(_CAMPAIGN, campaign_id, NAME, PEOPLE, pause_reason, pause_reason, unit)
     change(_PEOPLE, first, PEOPLE, campaign_id)
     change(_LINES, campaign_id, first, first, PEOPLE)
+    # Only now: one that runs and has nobody left is over, as the worker sees it.
+    change("UPDATE campaigns SET state = %s WHERE id = %s", state, campaign_id)
     for position in range(1, len(STATUSES) + 1):
         hand(stack, campaign_id, position)
     skipped = "UPDATE campaign_recipients SET state = 'skipped', reason = 'opted_out' WHERE campaign_id = %s"

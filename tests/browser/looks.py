@@ -28,11 +28,17 @@ GRAVE = ("serious", "critical")
 # What size and colour can change; all else is the same in every look.
 RULES_OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
 
-SIDEWAYS = """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
-  .filter((box) => box === document.scrollingElement || ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
-  .filter((box) => box.scrollWidth > box.clientWidth)
-  .map((box) => `${box.scrollWidth - box.clientWidth} px too wide: ${box.tagName} ${box.className}`)
-"""
+# With all unfolded: what is folded away keeps the size that it had when it was last seen.
+SIDEWAYS = """() => {
+  const folded = [...document.querySelectorAll("details:not([open])")];
+  for (const box of folded) box.open = true;
+  const found = [document.scrollingElement, ...document.querySelectorAll("body *")]
+    .filter((box) => box === document.scrollingElement || ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
+    .filter((box) => box.scrollWidth > box.clientWidth)
+    .map((box) => `${box.scrollWidth - box.clientWidth} px too wide: ${box.tagName} ${box.className}`);
+  for (const box of folded) box.open = false;
+  return found;
+}"""
 # One of a part that is not drawn may never end.
 SETTLE = """() => Promise.race([
   Promise.allSettled(

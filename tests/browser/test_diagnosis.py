@@ -70,7 +70,7 @@ def test_new_secret_is_made_in_both_places(admin: Page, linked_unit: str, stack:
     admin.get_by_role("button", name="Make a new secret").click()
 
     expect(admin.locator("#outcome")).to_contain_text("is not found any more", timeout=FIX_MS)
-    stack.simulator.customer_writes(instance, number="5511999990002", name="Maria", text="Chegou?")
+    stack.simulator.customer_writes(instance, number="5511950009031", name="Joana", text="Chegou?")
     admin.goto(f"{HOME}/conversations?unit={linked_unit}")
     expect(admin.get_by_text("Chegou?").first).to_be_visible(timeout=LOOK_MS)
 
