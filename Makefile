@@ -27,8 +27,10 @@ fuzz: .venv/dev.stamp ## Try far more made-up input than the tests do, ten minut
 	@PORTAL_FUZZ_SECONDS=$${PORTAL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/fuzz -n auto --maxprocesses 12 -o timeout=0 $(ARGS)
 	@PORTAL_FUZZ_EXAMPLES=100 PORTAL_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/web_api/test_schemathesis.py $(ARGS)
 
-screens: .venv/dev.stamp ## Leave pictures of the main pages in test-results/screens
-	@PORTAL_REQUIRE_BROWSER=1 PORTAL_SCREENS=test-results/screens $(BIN)/python -m pytest tests/browser/test_pages.py $(ARGS)
+screens: .venv/dev.stamp ## Leave pictures of every page, and a list of them, in docs/screens
+	@rm -rf docs/screens
+	@PORTAL_REQUIRE_BROWSER=1 PORTAL_SCREENS=docs/screens $(BIN)/python -m pytest tests/browser -k "fit" $(ARGS)
+	@$(BIN)/python -m tests.browser.screens docs/screens
 
 check: .venv/dev.stamp ## Check form, types, imports and that no secret lies in the tree
 	@$(BIN)/ruff format --check .

@@ -12,8 +12,9 @@ from portal.web.access import public
 
 HTMX_FOLDER = str(resources.files("js_lib_htmx") / "static" / "htmx")
 HTMX_FILE = "htmx.min.js"
+BOOTSTRAP = Path(str(resources.files("flask_bootstrap") / "static" / "bootstrap5" / "css" / "bootstrap.min.css"))
 LENGTH_OF_HASH = 12
-# Of the one style sheet of all pages, in this order: the first names the layers.
+# Of the one style sheet of all pages, in this order: the first names the layers, and Bootstrap comes after it.
 SHEETS = (
     "_layers",
     "tokens",
@@ -26,7 +27,10 @@ SHEETS = (
     "connect",
     "inbox",
     "thread",
+    "bubble_actions",
+    "conversation",
     "media",
+    "composer",
     "undelivered",
     "servers",
     "checks",
@@ -43,6 +47,7 @@ SHEETS = (
     "webhooks",
     "audit",
     "diagnosis",
+    "home",
     "utilities",
 )
 
@@ -95,8 +100,16 @@ def _styles() -> tuple[bytes, str]:
 
 @cache
 def _joined(paths: tuple[Path, ...], changed_at: tuple[int, ...]) -> tuple[bytes, str]:
-    content = b"\n".join(path.read_bytes() for path in paths)
+    first, *others = (path.read_bytes() for path in paths)
+    content = b"\n".join((first, _bootstrap(), *others))
     return content, sha256(content).hexdigest()[:LENGTH_OF_HASH]
+
+
+def _bootstrap() -> bytes:
+    """Bootstrap in the lowest layer: here, since a sheet that this one imports would be asked for after it came."""
+    # A file says its character set in its beginning only, and where it came from only matters to who makes it.
+    content = BOOTSTRAP.read_bytes().removeprefix(b'@charset "UTF-8";').partition(b"/*# sourceMappingURL")[0]
+    return b"@layer vendor {" + content + b"}"
 
 
 def _open_to_all(app: Flask, serve: RouteCallable) -> RouteCallable:

@@ -12,8 +12,8 @@ PEOPLE = 40
 _CAMPAIGN = """
     INSERT INTO campaigns (id, tenant_id, unit_id, name, variants, plan_state, planned_at, total, state, started_at,
         resumed_at, paused_at, pause_reason, pause_details, audience)
-    SELECT %s, tenant_id, id, %s, '["Oi! Temos novidades.", "Olá! A loja nova abriu."]'::jsonb, 'done', now(), %s, 'draft',
-        now() - interval '80 minutes', now() - interval '80 minutes', CASE WHEN %s <> '' THEN now() END,
+    SELECT %s, tenant_id, id, %s, '["Oi! Temos novidades.", "Olá! A loja nova abriu."]'::jsonb, 'done', now(), %s,
+        'draft', now() - interval '80 minutes', now() - interval '80 minutes', CASE WHEN %s <> '' THEN now() END,
         nullif(%s, ''), '{"failed": 12, "of": 50, "code": "not_on_whatsapp"}'::jsonb, '{"everybody": true}'::jsonb
     FROM units WHERE slug = %s
 """

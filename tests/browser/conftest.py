@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.services import Services
-from tests.browser.looks import Sight, walk
+from tests.browser.looks import LANGUAGES_FOR_AXE, Sight, walk
 from tests.browser.people import HARD_LIMIT_S, Visitors, link_unit, make_unit
+from tests.browser.sights import make_sights
 from tests.running.leaks import leaks_of
 from tests.running.stack import ADMIN, OPERATOR, Stack, stack_on_own_database
 
@@ -63,6 +64,12 @@ def visitors(chromium: Browser, running: Stack) -> Visitors:
     return Visitors(chromium, running)
 
 
+@pytest.fixture(scope="package")
+def sights(visitors: Visitors, running: Stack) -> list[Sight]:
+    """The pages that the walks look at."""
+    return make_sights(visitors, running)
+
+
 @pytest.fixture
 def stack(running: Stack) -> Iterator[Stack]:
     """The running portal. Afterwards none of its programs told a secret."""
@@ -81,8 +88,16 @@ def open_page(visitors: Visitors, stack: Stack) -> Iterator[Callable[..., Page]]
 
 @pytest.fixture
 def problems_of(open_page: Callable[..., Page]) -> FindProblems:
-    """Walk through pages in the longer language, and give what does not fit or keeps people out."""
-    return lambda sights: walk(sights, open_page, "pt-BR")
+    """Walk through pages in the longer language, and give what does not fit or keeps people out.
+
+    Where pictures are wanted it is a walk in each.
+    """
+
+    def find(sights: list[Sight]) -> dict[str, list[str]]:
+        of_languages = [walk(sights, open_page, language) for language in LANGUAGES_FOR_AXE]
+        return {name: problems for found in of_languages for name, problems in found.items()}
+
+    return find
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """How a page is looked at: in both languages, on a phone and on a desk, light and dark, and with axe."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser import screens
 from tests.browser.people import DESKTOP, PHONE
 from tests.running.stack import ADMIN, OPERATOR
 
@@ -20,10 +19,9 @@ LOOKS = {
     "phone dark en": {"viewport": PHONE, "color_scheme": "dark", "locale": "en-US"},
 }
 LANGUAGES = ("pt-BR", "en-US")
-SCREENS = os.environ.get("PORTAL_SCREENS")
 # Language adds no barrier of its own. The page's policy refuses the styles that axe and pictures add: where these are
 # left out, it is seen whether the page itself keeps to the policy.
-LANGUAGES_FOR_AXE = LANGUAGES if SCREENS else ("pt-BR",)
+LANGUAGES_FOR_AXE = LANGUAGES if screens.FOLDER else ("pt-BR",)
 GRAVE = ("serious", "critical")
 # What size and colour can change; all else is the same in every look.
 RULES_OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
@@ -103,7 +101,7 @@ def look_at(page: Page, sight: Sight, language: str, *, has_axe: bool) -> list[s
         found += [f"{name}: {problem}" for problem in overflowing(page)]
         if has_axe:
             found += [f"{name}: {problem}" for problem in barriers(page, rules=RULES_OF_LOOKS if turn else None)]
-            take_picture(page, sight, name)
+            screens.take_picture(page, sight.name, name)
     return found
 
 
@@ -122,8 +120,3 @@ def barriers(page: Page, *, rules: Sequence[str] | None = None) -> list[str]:
         for violation in violations
         if violation["impact"] in GRAVE
     ]
-
-
-def take_picture(page: Page, sight: Sight, look: str) -> None:
-    if SCREENS:
-        page.screenshot(path=Path(SCREENS) / f"{sight.name} {look}.png".replace(" ", "-"), full_page=True)

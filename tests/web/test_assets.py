@@ -1,5 +1,6 @@
 """All pages share one style sheet, made of the files under static/css."""
 
+import re
 from pathlib import Path
 
 from flask.testing import FlaskClient
@@ -24,7 +25,19 @@ def test_style_sheet_holds_all_files_in_their_order(visitor: FlaskClient) -> Non
     answer = visitor.get("/assets/portal.css")
 
     assert answer.mimetype == "text/css"
-    assert answer.text == "\n".join((FOLDER / f"{name}.css").read_text() for name in SHEETS)
+    first, *others = ((FOLDER / f"{name}.css").read_text() for name in SHEETS)
+    assert answer.text.startswith(f"{first}\n@layer vendor {{")
+    assert answer.text.endswith("\n".join(("}", *others)))
+    assert ".btn-close" in answer.text
+
+
+def test_style_sheet_asks_for_no_other(visitor: FlaskClient) -> None:
+    text = visitor.get("/assets/portal.css").text
+
+    assert "@import" not in text
+    assert "@charset" not in text
+    assert "sourceMappingURL" not in text
+    assert set(re.findall(r"url\(\"?(\w+:)?", text)) == {"data:"}
 
 
 def test_nothing_comes_again_that_a_browser_has(visitor: FlaskClient) -> None:
