@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal,
     text,
 )
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
@@ -58,6 +58,8 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options
 
 # What a caller may answer with "try again later": the database did not take it.
 STORAGE_DOWN = (DBAPIError, TimeoutError)
+# Of these, not what is wrong with a row: the database is away, busy or ended a deadlock, and takes it later.
+DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
 
 
 def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:

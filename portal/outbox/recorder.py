@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
+from portal.db import DATABASE_AWAY
 from portal.outbox import outcomes
 from portal.outbox.outcomes import Outcome
 
@@ -20,8 +20,6 @@ ROUND_S = 0.015
 # For a unit that the inbox holds: it is free again in milliseconds.
 HELD_UNIT_S = 0.02
 STORAGE_DOWN_S = 1.0
-# Not what is wrong with a row: the database is away, busy or ended a deadlock, and takes the same thing later.
-STORAGE_DOWN = (OperationalError, InterfaceError, TimeoutError)
 
 
 class Recorder:
@@ -76,7 +74,7 @@ class Recorder:
         try:
             with self._app_context():
                 left = outcomes.record(batch)
-        except STORAGE_DOWN:
+        except DATABASE_AWAY:
             log.exception("outcomes of sends not recorded yet")
             time.sleep(STORAGE_DOWN_S)
             return batch
@@ -93,7 +91,7 @@ class Recorder:
             try:
                 with self._app_context():
                     left += outcomes.record([outcome])
-            except STORAGE_DOWN:
+            except DATABASE_AWAY:
                 left.append(outcome)
             except Exception:
                 # The row says who owns it: `settle_forgotten` finds that nobody is at it any more.

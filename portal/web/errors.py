@@ -1,16 +1,18 @@
-"""Every refusal becomes one answer here: a page for people, an envelope for programs."""
+"""Every refusal becomes one answer here: a page for people (`error_pages`), an envelope for programs."""
 
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
+from portal.db import DATABASE_AWAY
 from portal.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from portal.web import error_pages
 
 log = structlog.get_logger(__name__)
 
@@ -60,24 +62,44 @@ def envelope(code: str, message: str, **details: object) -> dict[str, object]:
 
 
 def _domain_error(error: DomainError) -> ResponseReturnValue:
+    status = STATUS[type(error)]
+    if not wants_json():
+        return error_pages.refusal(status, error.code, None if isinstance(error, NotFound) else error.message)
+    message = _sentence(status) if isinstance(error, NotFound) else error.message
     details = {"details": error.fields} if isinstance(error, Invalid) else {}
-    message = _("There is nothing here, or not for you.") if isinstance(error, NotFound) else error.message
-    return _answer(STATUS[type(error)], error.code, message, **details)
+    return jsonify(envelope(error.code, message, **details)), status
 
 
 def _csrf_error(error: CSRFError) -> ResponseReturnValue:
-    return _answer(400, "form_expired", _("This form is too old. Reload the page and send it again."))
+    if not wants_json():
+        return error_pages.refusal(400, error_pages.FORM_EXPIRED)
+    message = _("This form is too old. Reload the page and send it again.")
+    return jsonify(envelope(error_pages.FORM_EXPIRED, message)), 400
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if 300 <= status < 400:
         return error.get_response()
-    body, answered = _answer(status, CODES.get(status, "error"), _own_words(error) or _sentence(status))
+    if isinstance(error, InternalServerError):
+        # Flask's own, around what went wrong while another refusal was being put into words.
+        return _failed(error.original_exception or error)
+    response = _refused(status, error)
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         kept.setdefault("Retry-After", str(_wait_s(error)))
-    return body, answered, kept
+    response.headers.update(kept)
+    return response
+
+
+def _refused(status: int, error: HTTPException) -> Response:
+    code, own_words = CODES.get(status, "error"), _own_words(error)
+    if not wants_json():
+        wait_s = _wait_s(error) if status == HTTPStatus.TOO_MANY_REQUESTS else None
+        return error_pages.refusal(status, code, own_words, wait_s=wait_s)
+    response = jsonify(envelope(code, own_words or _sentence(status)))
+    response.status_code = status
+    return response
 
 
 def _own_words(error: HTTPException) -> str | None:
@@ -91,14 +113,14 @@ def _wait_s(error: HTTPException) -> int:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
+    return _failed(error)
+
+
+def _failed(error: BaseException) -> ResponseReturnValue:
     log.exception("request failed", method=request.method, endpoint=request.endpoint)
-    return _answer(500, "internal_error", _sentence(500))
-
-
-def _answer(status: int, code: str, message: str, **details: object) -> tuple[Response | str, int]:
-    if wants_json():
-        return jsonify(envelope(code, message, **details)), status
-    return render_template("errors/error.html", status=status, message=message), status
+    if not wants_json():
+        return error_pages.failure(503 if isinstance(error, DATABASE_AWAY) else 500)
+    return jsonify(envelope("internal_error", _sentence(500))), 500
 
 
 def _sentence(status: int) -> str:

@@ -12,7 +12,17 @@ def choose_locale() -> str:
     if not has_request_context():
         # Commands and workers have no browser; the help of the commands is English too.
         return "en"
-    for choice in (_account_locale(), session.get("locale")):
+    return _chosen(_account_locale())
+
+
+def locale_without_database() -> str:
+    """The same, where the person's own choice counts only if their account was read already."""
+    account = g.get("account") or getattr(g.get("_login_user"), "account", None)
+    return _chosen(account.locale if account is not None else None)
+
+
+def _chosen(of_account: str | None) -> str:
+    for choice in (of_account, session.get("locale")):
         if choice in LOCALES:
             return str(choice)
     best = request.accept_languages.best_match(["pt-BR", "pt", "en"], default="pt-BR")

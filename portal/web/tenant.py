@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import tenancy
-from portal.errors import Forbidden
+from portal.errors import DomainError, Forbidden
 from portal.extensions import login
 from portal.models import AccessGrant
 from portal.permissions import Permission
@@ -43,8 +43,30 @@ def make_blueprint() -> Blueprint:
     bp.url_value_preprocessor(_take_slug)
     bp.url_defaults(_put_slug)
     bp.before_request(_open_scope)
-    bp.context_processor(lambda: {"navigation": _navigation, "may": _may})
+    bp.context_processor(page_words)
     return bp
+
+
+def page_words() -> dict[str, object]:
+    """What the frame of every page of a tenant asks."""
+    return {"navigation": _navigation, "may": _may}
+
+
+def is_open_for_navigation() -> bool:
+    """Whether a page outside of a tenant's may show the navigation of the person's own company; opens its scope."""
+    if "scope" in g:
+        # A scan link opens one too, whoever looks at it.
+        return "tenant" in request.blueprints
+    account = current_account()
+    if account.tenant_slug is None:
+        return False
+    try:
+        g.scope = accounts.own_scope(account, address=remote_address())
+    except DomainError:
+        return False
+    g.tenant_slug = account.tenant_slug
+    tenancy.bind(g.scope)
+    return True
 
 
 def _take_slug(endpoint: str | None, values: dict[str, Any] | None) -> None:

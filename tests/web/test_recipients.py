@@ -113,7 +113,7 @@ def test_lines_come_page_by_page(admin: FlaskClient, acme: TenantScope, connecte
 def test_campaign_without_a_ledger_says_so(admin: FlaskClient, acme: TenantScope, connected_unit: Unit) -> None:
     campaign = make_campaign(acme, connected_unit, [])
 
-    assert "No messages to show yet" in admin.get(f"{ADDRESS}/{campaign.id}/recipients").text
+    assert "Nobody is on the list yet" in admin.get(f"{ADDRESS}/{campaign.id}/recipients").text
 
 
 def test_table_has_every_line_and_runs_nothing(admin: FlaskClient, campaign: Campaign) -> None:
