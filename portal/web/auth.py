@@ -222,7 +222,7 @@ def _first_page(account: Account) -> str:
     if account.role is Role.SUPER_ADMIN or account.tenant_slug is None:
         return url_for("operator.index")
     g.tenant_slug = account.tenant_slug
-    return url_for("tenant.units.index")
+    return url_for("tenant.home.show")
 
 
 def _path_of(url: str) -> str:

@@ -7,15 +7,17 @@ from flask_login import current_user
 from portal.extensions import login
 from portal.permissions import Permission
 from portal.queries import alerts as open_alerts
+from portal.queries import operator_home, releases
 from portal.queries import parked_events as events
-from portal.queries import releases
 from portal.queries.parked_events import Filter
 from portal.services import tenants as service
 from portal.web import (
     alerts,
+    components,
     golive,
     operator_audit,
     operator_metrics,
+    operator_needs,
     parked_events,
     people,
     runbook,
@@ -23,7 +25,9 @@ from portal.web import (
     tenants,
 )
 from portal.web.access import requires
+from portal.web.attention import gravest_first
 from portal.web.metric_words import verdict_state
+from portal.web.operator_needs import Looked
 
 bp = Blueprint("operator", __name__, url_prefix="/operator")
 bp.register_blueprint(servers.bp)
@@ -35,6 +39,7 @@ bp.register_blueprint(golive.bp)
 bp.register_blueprint(operator_metrics.bp)
 bp.register_blueprint(alerts.bp)
 bp.register_blueprint(runbook.bp)
+bp.register_blueprint(components.bp)
 
 
 @bp.before_request
@@ -48,12 +53,18 @@ def refuse_strangers() -> ResponseReturnValue | None:
 @bp.get("/")
 @requires(Permission.OPERATE)
 def index() -> str:
-    release = releases.current()
+    looked = Looked(
+        tenants=service.list_tenants(),
+        units=operator_home.count_units(),
+        parked=events.count_parked(Filter()),
+        unknown=events.count_parked(Filter(is_unknown=True)),
+        open_alerts=open_alerts.count_open(),
+        release=releases.current(),
+    )
     return render_template(
         "operator/index.html",
-        tenants=service.list_tenants(),
-        parked=events.count_parked(Filter()),
-        release=release,
-        verdict=verdict_state(release.verdict) if release else None,
-        open_alerts=open_alerts.count_open(),
+        looked=looked,
+        needs=gravest_first(operator_needs.list_needs(looked)),
+        days=operator_home.count_today(),
+        verdict=verdict_state(looked.release.verdict) if looked.release else None,
     )

@@ -15,6 +15,8 @@ HARD_LIMIT_S = 6
 HOME = f"/t/{TENANT}"
 # What htmx says of a poll under way when the person went on to another page; one that fails has a name of its own too.
 LEFT_MEANWHILE = ("htmx:sendAbort", "htmx:afterRequest")
+# What the browser and htmx each say of an answer that is a refusal.
+REFUSED = ("the server responded with a status of 4", "Response Status Error Code 4")
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 800}
 
@@ -61,7 +63,7 @@ class Visitors:
         return context
 
     def _note(self, message: ConsoleMessage, *, expects_error: bool) -> None:
-        is_expected = expects_error and "the server responded with a status of 4" in message.text
+        is_expected = expects_error and any(words in message.text for words in REFUSED)
         is_expected = is_expected or message.text in LEFT_MEANWHILE
         if message.type in ("error", "warning") and not is_expected:
             self._problems.append(f"{message.type} at {message.location['url']}: {message.text}")

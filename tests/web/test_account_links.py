@@ -188,7 +188,7 @@ def test_forgotten_password_is_made_anew_by_mail(
     signed_in = visitor.post("/login", data={"email": EMAIL, "password": NEW})
 
     assert answer.status_code == 200
-    assert (signed_in.status_code, signed_in.location) == (303, "/t/acme/")
+    assert (signed_in.status_code, signed_in.location) == (303, "/t/acme/home")
     assert accounts.sign_in(EMAIL, PASSWORD) is None
 
 

@@ -1,0 +1,243 @@
+"""What a company's home asks for: its units, who waits longest, its day, and how far a new company has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, case, exists, extract, func, literal, select, true
+
+from portal.clock import now
+from portal.db import db, first_id_at
+from portal.models import (
+    Campaign,
+    Connection,
+    Conversation,
+    DeliveryState,
+    Direction,
+    Import,
+    ImportState,
+    Lane,
+    Message,
+    MessageSource,
+    MessageStatus,
+    Tenant,
+    Unit,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from portal.queries.conversation_lists import MOST_COUNTED
+from portal.tenancy import TenantScope
+
+# Of what an endpoint was told, only so much is looked through for what was given up, and of one day.
+NEWEST_DELIVERIES = 200
+RECENT = timedelta(hours=24)
+# A company that wrote to somebody has done so among these.
+NEWEST_MESSAGES = 200
+HANDED_OVER = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ)
+ARRIVED = (MessageStatus.DELIVERED, MessageStatus.READ)
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """A unit with its connection and its lane."""
+
+    unit: Unit
+    connection: Connection
+    lane: Lane
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Open conversations in which the customer wrote last and that nobody answers, and the one that waits longest.
+
+    They are counted up to MOST_COUNTED.
+    """
+
+    number: int
+    longest: Conversation
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Messages by what became of them. Whatever was delivered was sent too, and whatever was read was delivered."""
+
+    received: int = 0
+    sent: int = 0
+    delivered: int = 0
+    read: int = 0
+    failed: int = 0
+    unconfirmed: int = 0
+
+
+@dataclass(frozen=True)
+class FailingEndpoint:
+    """A program's address that does not take what it is told, and how much of the last day was given up."""
+
+    endpoint: WebhookEndpoint
+    given_up: int
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """What a company has done already."""
+
+    has_written: bool
+    has_imported: bool
+    people: int
+
+
+def list_units(scope: TenantScope) -> list[UnitRow]:
+    """Every unit that is not archived, by name."""
+    statement = (
+        scope.select(Unit, Unit, Connection, Lane)
+        .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
+        .join(Lane, (Lane.tenant_id == Unit.tenant_id) & (Lane.unit_id == Unit.id))
+        .where(Unit.archived_at.is_(None))
+        .order_by(Unit.name, Unit.id)
+    )
+    return [UnitRow(*row) for row in db.session.execute(statement.execution_options(populate_existing=True))]
+
+
+def find_waiting(scope: TenantScope) -> Waiting | None:
+    """None where nobody waits for an answer."""
+    counted = _unanswered(scope, Conversation.id).limit(MOST_COUNTED).subquery()
+    number = select(func.count()).select_from(counted).scalar_subquery()
+    first = _unanswered(scope, number, Conversation, Unit).order_by(Conversation.last_message_at, Conversation.id)
+    found = db.session.execute(first.limit(1).execution_options(populate_existing=True)).one_or_none()
+    return Waiting(*found) if found else None
+
+
+def count_today(scope: TenantScope, units: Sequence[Unit]) -> dict[int, Tally]:
+    """Hour of the day, by each unit's own clock -> what happened in it; hours in which nothing did are left out.
+
+    A message counts when it came in, left, failed or fell in doubt; one that a person decided about is no trouble.
+    """
+    if not units:
+        return {}
+    # What leaves today was written within the time that a message may wait: the ids begin with theirs.
+    earliest = min(_midnight_of(unit) - timedelta(hours=unit.message_lifetime_h) for unit in units)
+    hour = extract("hour", func.timezone(Unit.time_zone, _happened_at())).label("hour")
+    statement = (
+        scope.select(Message, hour, *_tallied())
+        .select_from(Message)
+        .join(Unit, (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id))
+        .where(
+            Message.id >= first_id_at(earliest),
+            _happened_at() >= _midnight(),
+            ~Message.is_test,
+            ~Message.is_history,
+            Unit.archived_at.is_(None),
+        )
+        .group_by(hour)
+    )
+    return {int(at): Tally(*counts) for at, *counts in db.session.execute(statement)}
+
+
+def count_new_conversations(scope: TenantScope, units: Sequence[Unit]) -> int:
+    """How many began today; those that the phone brought when it was linked ended before."""
+    if not units:
+        return 0
+    statement = (
+        scope.select(Conversation, func.count())
+        .select_from(Conversation)
+        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+        .where(
+            Conversation.id >= first_id_at(min(map(_midnight_of, units))),
+            Conversation.created_at >= _midnight(),
+            Conversation.last_message_at >= _midnight(),
+            Unit.archived_at.is_(None),
+        )
+    )
+    return int(db.session.scalar(statement) or 0)
+
+
+def list_failing_endpoints(scope: TenantScope) -> list[FailingEndpoint]:
+    """Those that are gone, that are left in peace for a while, or of whose news some was given up."""
+    newest = (
+        scope.select(WebhookDelivery, WebhookDelivery.state, WebhookDelivery.created_at)
+        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id)
+        .order_by(WebhookDelivery.position.desc())
+        .limit(NEWEST_DELIVERIES)
+        .correlate(WebhookEndpoint)
+        .lateral()
+    )
+    is_given_up = (newest.c.state == DeliveryState.FAILED) & (newest.c.created_at > now() - RECENT)
+    given_up = select(func.count().filter(is_given_up).label("number")).select_from(newest).lateral()
+    statement = (
+        scope.select(WebhookEndpoint, WebhookEndpoint, given_up.c.number)
+        .select_from(WebhookEndpoint)
+        .join(given_up, true())
+        .where(
+            WebhookEndpoint.disabled_at.is_(None) | WebhookEndpoint.is_gone,
+            WebhookEndpoint.is_gone | WebhookEndpoint.paused_until.is_not(None) | (given_up.c.number > 0),
+        )
+        .order_by(WebhookEndpoint.id)
+    )
+    return [FailingEndpoint(*row) for row in db.session.execute(statement.execution_options(populate_existing=True))]
+
+
+def find_beginnings(scope: TenantScope) -> Beginnings:
+    """One statement, which costs the same however long a company has been here."""
+    by_form = scope.select(Message, Message.id).where(
+        Message.client_message_id.is_not(None), Message.sent_at.is_not(None), ~Message.is_test
+    )
+    newest = scope.select(Message, Message.source, Message.sent_at, Message.is_test).order_by(Message.id.desc())
+    latest = newest.limit(NEWEST_MESSAGES).subquery()
+    is_ours = latest.c.source.is_not(None) & (latest.c.source != MessageSource.PHONE) & ~latest.c.is_test
+    by_program = select(literal(1)).select_from(latest).where(is_ours, latest.c.sent_at.is_not(None))
+    campaigns = scope.select(Campaign, Campaign.id).where(Campaign.started_at.is_not(None))
+    imported = scope.select(Import, Import.id).where(Import.state == ImportState.DONE)
+    people = scope.select(User, func.count()).where(User.disabled_at.is_(None)).scalar_subquery()
+    asked = scope.select(Tenant, exists(by_form) | exists(campaigns) | exists(by_program), exists(imported), people)
+    return Beginnings(*db.session.execute(asked).one())
+
+
+def _unanswered(scope: TenantScope, *columns: Any) -> Select[Any]:
+    """The state is written out: PostgreSQL takes a partial index only for what it can read in the statement."""
+    return (
+        scope.select(Conversation, *columns)
+        .select_from(Conversation)
+        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+        .where(
+            Conversation.status == literal("open", literal_execute=True),
+            Conversation.assigned_to_id.is_(None),
+            Conversation.last_message_direction == Direction.INBOUND,
+            Unit.archived_at.is_(None),
+        )
+    )
+
+
+def _happened_at() -> ColumnElement[datetime]:
+    return case(
+        (Message.direction == Direction.INBOUND, Message.occurred_at),
+        (Message.status == MessageStatus.FAILED, func.coalesce(Message.failed_at, Message.created_at)),
+        (Message.status == MessageStatus.UNCONFIRMED, func.coalesce(Message.sending_at, Message.created_at)),
+        else_=Message.sent_at,
+    )
+
+
+def _tallied() -> tuple[ColumnElement[int], ...]:
+    """In the order of Tally."""
+    is_outbound = Message.direction == Direction.OUTBOUND
+    waits = Message.handled_at.is_(None)
+    return (
+        func.count().filter(Message.direction == Direction.INBOUND),
+        func.count().filter(is_outbound, Message.status.in_(HANDED_OVER)),
+        func.count().filter(is_outbound, Message.status.in_(ARRIVED)),
+        func.count().filter(is_outbound, Message.status == MessageStatus.READ),
+        func.count().filter(is_outbound, Message.status == MessageStatus.FAILED, waits),
+        func.count().filter(is_outbound, Message.status == MessageStatus.UNCONFIRMED, waits),
+    )
+
+
+def _midnight() -> ColumnElement[datetime]:
+    return func.date_trunc("day", func.now(), Unit.time_zone)
+
+
+def _midnight_of(unit: Unit) -> datetime:
+    local = now().astimezone(ZoneInfo(unit.time_zone))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
