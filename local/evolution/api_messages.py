@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import emoji
 from flask import Blueprint, Response, g, request
 
 from local.evolution.errors import ApiError, RawError, to_response
@@ -17,7 +18,7 @@ from local.evolution.model import Instance, Message
 from local.evolution.numbers import BROADCAST, GROUP, Lookup, jid_for
 from local.evolution.payloads import record_json, status_json
 from local.evolution.settings import Fault, FaultMode
-from local.evolution.validation import SEND_MEDIA, SEND_TEXT, WHATSAPP_NUMBERS, violations
+from local.evolution.validation import SEND_MEDIA, SEND_REACTION, SEND_TEXT, WHATSAPP_NUMBERS, violations
 from local.evolution.versions import Style
 from local.evolution.wires import break_off, hang
 
@@ -65,10 +66,20 @@ def send_media(instance: Instance) -> Response:
     return send(instance, body, Outgoing(body["number"], media=media, **options_of(body)))
 
 
+@blueprint.post("/message/sendReaction/<name>")
+@on_instance
+@loaded_only(lambda _: not_in_memory("reactionMessage"))
+def send_reaction(instance: Instance) -> Response:
+    body = valid_body(SEND_REACTION)
+    key, sign = body["key"], body["reaction"]
+    if sign and not emoji.is_emoji(sign):
+        raise ApiError(400, ["Reaction must be a single emoji or empty string"])
+    return send(instance, body, Outgoing(key["remoteJid"], sign, reacts_to=key))
+
+
 def options_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """Read what every kind of send may be told."""
-    quoted = body.get("quoted") or {}
-    return {"quoted_id": (quoted.get("key") or {}).get("id"), "message_id": body.get("messageId")}
+    return {"quoted": body.get("quoted") or {}, "message_id": body.get("messageId")}
 
 
 def send(instance: Instance, body: Mapping[str, Any], outgoing: Outgoing) -> Response:

@@ -2,8 +2,9 @@
 
 import functools
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.evolution.agenda import Agenda
@@ -15,7 +16,7 @@ from local.evolution.media import Media
 from local.evolution.media_payloads import media_content
 from local.evolution.model import Instance, Message
 from local.evolution.numbers import BROADCAST, GROUP, LID, jid_for, lid_of
-from local.evolution.payloads import message_json, sent_context, update_json
+from local.evolution.payloads import long, message_json, sent_context, update_json
 from local.evolution.settings import Switches
 from local.evolution.store import Send, Store
 from local.evolution.webhooks import Webhooks
@@ -37,11 +38,27 @@ class Outgoing:
     number: str
     text: str = ""
     media: Media | None = None
-    quoted_id: str | None = None
+    quoted: Mapping[str, Any] = field(default_factory=dict)
     message_id: str | None = None
+    # The key of the message to which `text` is a reaction.
+    reacts_to: Mapping[str, Any] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name what is sent."""
+        return "reaction" if self.reacts_to else self.media.kind if self.media else "text"
+
+    @property
+    def refers_to(self) -> str | None:
+        """Give the id of the message that is quoted or reacted to."""
+        key = self.reacts_to or self.quoted.get("key") or {}
+        return key.get("id")
 
     def content(self, context: dict[str, Any]) -> dict[str, Any]:
         """Write the content of the message."""
+        if self.reacts_to:
+            sent_at = long(int(time.time() * 1000), unsigned=False)
+            return {"reactionMessage": {"key": self.reacts_to, "text": self.text, "senderTimestampMs": sent_at}}
         return media_content(self.media, context) if self.media else {"conversation": self.text}
 
 
@@ -103,14 +120,14 @@ class Messages:
     ) -> dict[str, object]:
         """Let a message leave: store it, report it, and plan its receipts; give the answer of the API."""
         chat = self._phone_of(jid)
-        context = sent_context(instance, outgoing.quoted_id)
+        context = sent_context(instance, outgoing.quoted)
         message = Message(
             key={"remoteJid": jid, "fromMe": True, "id": self._sent_id(outgoing)},
             chat=chat,
             push_name=OWN_NAME,
             message=outgoing.content(context),
             source="web",
-            context=context,
+            context=None if outgoing.reacts_to else context,
         )
         with self._store.lock:
             lost_by = self._lost_on_the_way(instance, chat)
@@ -182,14 +199,15 @@ def send_of(instance: Instance, message: Message, outgoing: Outgoing, fault: str
     return Send(
         instance=instance.name,
         number=outgoing.number,
-        text=message.text,
+        text=outgoing.text if outgoing.reacts_to else message.text,
         key_id=message.key["id"],
         at=utc_text(),
-        kind=media.kind if media else "text",
+        kind=outgoing.kind,
         file_name=media.file_name if media else None,
         mime_type=media.mime_type if media else None,
         sha256=media.digest.hex() if media else None,
         size=len(media.content) if media else None,
         fault=fault,
         has_arrived=message.has_arrived,
+        refers_to=outgoing.refers_to,
     )

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from local.evolution.contents import unwrapped
@@ -42,18 +43,25 @@ def device_context() -> dict[str, object]:
     return {"deviceListMetadata": devices, "deviceListMetadataVersion": 2, "messageSecret": index_map(32)}
 
 
-def sent_context(instance: Instance, quoted_id: str | None) -> dict[str, Any]:
-    """Write the contextInfo of a message sent through the API, with its quote when that is stored."""
+def sent_context(instance: Instance, quoted: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the contextInfo of a message sent through the API, with its quote when that has a content or is stored."""
     context: dict[str, Any] = {
         "mentionedJid": [],
         "groupMentions": [],
         "ephemeralSettingTimestamp": long(int(time.time()) - 2 * DAY_S, unsigned=False),
         "disappearingMode": {"initiator": 0},
     }
-    quoted = instance.messages.get(quoted_id) if quoted_id else None
-    if quoted is None:
-        return context
-    return {**context, **quote_of(instance, quoted)}
+    key = quoted.get("key") or {}
+    if content := quoted.get("message"):
+        return {**context, **quote_of_key(instance, key, content)}
+    stored = instance.messages.get(str(key.get("id")))
+    return {**context, **quote_of(instance, stored)} if stored else context
+
+
+def quote_of_key(instance: Instance, key: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what an answer says of a message that the caller describes."""
+    author = instance.owner_jid if key.get("fromMe") else key.get("participant") or key.get("remoteJid")
+    return {"stanzaId": key.get("id"), "participant": author, "quotedMessage": dict(content)}
 
 
 def quote_of(instance: Instance, quoted: Message) -> dict[str, Any]:

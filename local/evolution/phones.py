@@ -1,9 +1,11 @@
 """What the page of simulated phones shows: the shops' phones and a customer's chat."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from local.evolution.contents import unwrapped, words_of
 from local.evolution.model import Instance, Message, State
 from local.evolution.numbers import GROUP, PERSON, digits_of
 from local.evolution.store import Store
@@ -59,6 +61,8 @@ class Bubble:
     key_id: str
     attachment: Attachment | None = None
     note: str = ""
+    quote: str = ""
+    reactions: tuple[str, ...] = ()
 
 
 def shop_of(instance: Instance) -> Shop:
@@ -107,16 +111,42 @@ def bubbles(store: Store, instance: Instance | None, chat: str) -> list[Bubble]:
     """List the last messages between a shop and a customer."""
     with store.lock:
         messages = instance.seen_by(chat) if instance else []
-        return [bubble(store, message) for message in messages[-SHOWN_BUBBLES:]]
+        signs, there = signs_on(messages), {message.key["id"] for message in messages}
+        # A reaction is shown at its message.
+        shown = [message for message in messages if reaction_of(message)[0] not in there]
+        return [bubble(store, message, signs.get(message.key["id"], ())) for message in shown[-SHOWN_BUBBLES:]]
 
 
-def bubble(store: Store, message: Message) -> Bubble:
+def signs_on(messages: Sequence[Message]) -> dict[str, tuple[str, ...]]:
+    """Collect the reactions to each message, by its id: of each person the last one."""
+    given: dict[str, dict[str, str]] = {}
+    for message in messages:
+        target, sign = reaction_of(message)
+        if target:
+            given.setdefault(target, {})[message.author or str(message.is_from_shop)] = sign
+    return {target: tuple(sign for sign in by_person.values() if sign) for target, by_person in given.items()}
+
+
+def reaction_of(message: Message) -> tuple[str | None, str]:
+    """Read the id that a reaction is about, and its sign."""
+    name, content = unwrapped(message.message)
+    return (content["key"]["id"], content["text"]) if name == "reactionMessage" else (None, "")
+
+
+def quote_in(message: Message) -> str:
+    """Write what an answer quotes in one line; empty where it quotes nothing."""
+    quoted = (message.context or {}).get("quotedMessage")
+    return words_of(quoted) if quoted else ""
+
+
+def bubble(store: Store, message: Message, reactions: tuple[str, ...] = ()) -> Bubble:
     """Show a message as the customer sees it."""
     time = datetime.fromtimestamp(message.timestamp).astimezone().strftime("%H:%M")
     key_id, is_sent = message.key["id"], not message.is_from_shop
     if message.is_deleted:
         return Bubble(DELETED, time, is_sent, key_id)
-    return Bubble(message.text, time, is_sent, key_id, attachment(store, message), note_of(message))
+    file, note, quote = attachment(store, message), note_of(message), quote_in(message)
+    return Bubble(message.text, time, is_sent, key_id, file, note, quote, reactions)
 
 
 def note_of(message: Message) -> str:

@@ -44,6 +44,8 @@ class Send:
     size: int | None
     fault: str | None
     has_arrived: bool
+    # Of an answer or a reaction: the id of the message it is about.
+    refers_to: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Write it for GET /simulator/sends."""
@@ -60,6 +62,7 @@ class Send:
             "size": self.size,
             "fault": self.fault,
             "arrived": self.has_arrived,
+            "refersTo": self.refers_to,
         }
 
 

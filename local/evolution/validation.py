@@ -152,6 +152,20 @@ SEND_MEDIA = (
     *SEND_OPTIONS,
 )
 
+SEND_REACTION = (
+    Field(
+        "key",
+        "object",
+        is_required=True,
+        fields=(
+            Field("id", is_required=True, not_empty_when_only=("id", "remoteJid")),
+            Field("remoteJid", is_required=True, not_empty_when_only=("id", "remoteJid")),
+            Field("fromMe", "boolean", is_required=True),
+        ),
+    ),
+    Field("reaction", is_required=True),
+)
+
 WHATSAPP_NUMBERS = (
     Field(
         "numbers",

@@ -18,8 +18,10 @@ from portal.evolution.types import (
     CheckedNumber,
     FoundWebhook,
     Instance,
+    MessageKey,
     OutgoingMedia,
     QrCode,
+    Reference,
     SentMessage,
     StoredPage,
     Webhook,
@@ -147,11 +149,23 @@ class EvolutionClient:
         """Log out and remove it; the name stays taken for a while (contract §3.7)."""
         self._request("DELETE", f"/instance/delete/{quote(name, safe='')}")
 
-    def send_text(self, name: str, *, number: str, text: str, message_id: str) -> SentMessage:
+    def send_text(
+        self, name: str, *, number: str, text: str, message_id: str, quoted: Reference | None = None
+    ) -> SentMessage:
         """Write a text to the WhatsApp socket. `number`: bare digits or a LID address."""
-        return self._send("sendText", name, {"number": number, "text": text, "messageId": message_id})
+        body = {"number": number, "text": text, "messageId": message_id}
+        return self._send("sendText", name, {**body, **_quote_body(quoted)})
 
-    def send_media(self, name: str, *, number: str, media: OutgoingMedia, caption: str, message_id: str) -> SentMessage:
+    def send_media(
+        self,
+        name: str,
+        *,
+        number: str,
+        media: OutgoingMedia,
+        caption: str,
+        message_id: str,
+        quoted: Reference | None = None,
+    ) -> SentMessage:
         """Write a file to the WhatsApp socket, a few at a time: the others wait for their turn before they begin."""
         with self._files:
             body = {
@@ -163,8 +177,13 @@ class EvolutionClient:
                 "media": base64.b64encode(media.content).decode("ascii"),
                 "caption": caption,
                 "messageId": message_id,
+                **_quote_body(quoted),
             }
             return self._send("sendMedia", name, body, connect_timeout_s=WRITE_TIMEOUT_S)
+
+    def send_reaction(self, name: str, *, key: MessageKey, sign: str) -> SentMessage:
+        """Write a reaction to that message to the WhatsApp socket; an empty `sign` takes the one before back."""
+        return self._send("sendReaction", name, {"key": _key_body(key), "reaction": sign})
 
     def fetch_media(self, name: str, external_id: str, *, at_most: int) -> bytes:
         """The content of a stored message's file. Raises EvolutionRejected for one that is gone or has more bytes."""
@@ -269,6 +288,18 @@ def _webhook_body(webhook: Webhook) -> dict[str, Any]:
         "headers": {"jwt_key": webhook.jwt_key},
         "events": list(webhook.events),
     }
+
+
+def _quote_body(quoted: Reference | None) -> dict[str, Any]:
+    """The quote with its content, or Evolution would drop one that it has not stored without a word."""
+    if quoted is None:
+        return {}
+    return {"quoted": {"key": _key_body(quoted.key), "message": {"conversation": quoted.text}}}
+
+
+def _key_body(key: MessageKey) -> dict[str, Any]:
+    participant = {"participant": key.participant} if key.participant else {}
+    return {"id": key.external_id, "remoteJid": key.jid, "fromMe": key.from_me, **participant}
 
 
 def _qr_code(body: object) -> QrCode | None:

@@ -59,6 +59,7 @@ PREPARING_FAILED = "preparing_failed"
 UNCLEAR = "unclear_answer"
 MEDIA_GONE = "media_gone"
 MEDIA_TOO_LARGE = "too_large"
+TARGET_GONE = "target_gone"
 
 # How WhatsApp's library words a limit: too much at once, or "reach-out timelock", error 463. A load balancer has a
 # status 463 of its own.
@@ -71,6 +72,7 @@ _HANDLER_RULES = frozenset(
         "Text is required",
         "Owned media must be a url or base64",
         "For base64 the file name must be informed.",
+        "Reaction must be a single emoji or empty string",
         "[object Object]",
     }
 )

@@ -110,6 +110,24 @@ class SentMessage:
 
 
 @dataclass(frozen=True)
+class MessageKey:
+    """A message as WhatsApp names it: its id and its chat's address. `participant`: who wrote it in a group."""
+
+    external_id: str
+    jid: str
+    from_me: bool
+    participant: str | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A message that another one answers or reacts to, and what can be read of it."""
+
+    key: MessageKey
+    text: str
+
+
+@dataclass(frozen=True)
 class OutgoingMedia:
     """A file to send. `kind`: image, video, audio or document; the name's extension decides the type it gets."""
 

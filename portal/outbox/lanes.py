@@ -15,7 +15,7 @@ from portal.clock import now
 from portal.counters import Counted
 from portal.db import atomic, db, on_commit
 from portal.evolution.types import OutgoingMedia
-from portal.models import CAMPAIGN_PRIORITY, Media, Message, MessageStatus
+from portal.models import CAMPAIGN_PRIORITY, Media, Message, MessageKind, MessageStatus
 from portal.outbox import statements
 from portal.phone import LID_SUFFIX
 from portal.services.consent import OPTED_OUT
@@ -49,6 +49,8 @@ class ClaimedMessage:
     is_test: bool
     sending_at: datetime
     start_at: float
+    kind: MessageKind = MessageKind.TEXT
+    refers_to: str | None = None
 
 
 def claim(owner_id: UUID, *, free: Mapping[UUID, int], keeping_ids: list[UUID]) -> list[ClaimedMessage]:
@@ -118,5 +120,5 @@ def _claimed(row: RowMapping, read_at: float) -> ClaimedMessage:
     columns: dict[str, Any] = dict(row)
     columns["start_at"] = read_at + max(0.0, float(columns.pop("wait_s")))
     del columns["status"]
-    columns["message_id"] = columns["message_id"] or ""
+    columns["message_id"], columns["kind"] = columns["message_id"] or "", MessageKind(columns["kind"])
     return ClaimedMessage(**columns)

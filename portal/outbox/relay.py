@@ -14,9 +14,21 @@ import structlog
 from portal.db import STORAGE_DOWN
 from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
-from portal.evolution.errors import EvolutionError, EvolutionFailed
-from portal.evolution.types import OutgoingMedia, SentMessage
-from portal.outbox import feeding, instances, lanes, leftovers, look_ups, media_files, number_checks, owners, servers
+from portal.evolution.errors import EvolutionError, EvolutionFailed, EvolutionRejected
+from portal.evolution.types import OutgoingMedia, Reference, SentMessage
+from portal.models import MessageKind
+from portal.outbox import (
+    feeding,
+    instances,
+    lanes,
+    leftovers,
+    look_ups,
+    media_files,
+    number_checks,
+    owners,
+    references,
+    servers,
+)
 from portal.outbox.campaign_watch import CampaignWatch
 from portal.outbox.gates import SERVER_AWAY, SLOW, Gate
 from portal.outbox.lanes import ClaimedMessage
@@ -161,24 +173,25 @@ class OutboxRelay:
 
     def _outcome(self, client: EvolutionClient, message: ClaimedMessage) -> Outcome:
         try:
-            media = self._load_media(message)
+            media, reference = self._load(message)
         except STORAGE_DOWN:
-            log.exception("file of a message not read")
+            log.exception("what a message carries not read")
             return Outcome(message, time.monotonic(), error=EvolutionFailed(errors.PREPARING_FAILED))
         time.sleep(max(0.0, message.start_at - time.monotonic()))
         began_at = time.monotonic()
         try:
-            sent = _call(client, message, media)
+            sent = _call(client, message, media, reference)
         except EvolutionError as e:
             is_server_away = e.code in SERVER_AWAY
             return Outcome(message, began_at, error=e, is_server_away=is_server_away)
         return Outcome(message, began_at, sent=sent)
 
-    def _load_media(self, message: ClaimedMessage) -> OutgoingMedia | None:
-        if message.media_id is None:
-            return None
+    def _load(self, message: ClaimedMessage) -> tuple[OutgoingMedia | None, Reference | None]:
+        """The file that a message carries, and the message that it answers or reacts to."""
+        if message.media_id is None and message.refers_to is None:
+            return None, None
         with self._app_context():
-            return lanes.load_media(message)
+            return lanes.load_media(message) if message.media_id else None, references.load(message)
 
     def _pause(self, gate: Gate, reason: str) -> None:
         gate.close()
@@ -269,10 +282,21 @@ class OutboxRelay:
             self._on_free()
 
 
-def _call(client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia | None) -> SentMessage:
+def _call(
+    client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia | None, reference: Reference | None
+) -> SentMessage:
+    if message.kind == MessageKind.REACTION:
+        if reference is None:
+            raise EvolutionRejected(errors.TARGET_GONE)
+        return client.send_reaction(message.instance_name, key=reference.key, sign=message.text)
+    # Without the message that it answers, the answer still says what it says.
     if media is None:
         return client.send_text(
-            message.instance_name, number=message.number, text=message.text, message_id=message.message_id
+            message.instance_name,
+            number=message.number,
+            text=message.text,
+            message_id=message.message_id,
+            quoted=reference,
         )
     return client.send_media(
         message.instance_name,
@@ -280,4 +304,5 @@ def _call(client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia
         media=media,
         caption=message.text,
         message_id=message.message_id,
+        quoted=reference,
     )

@@ -63,7 +63,9 @@ TAKE_NEXT = text(
             sending_at = CASE WHEN NOT is_suppressed THEN CAST(:at AS timestamptz) END,
             relay_id = CASE WHEN NOT is_suppressed THEN CAST(:owner_id AS uuid) END,
             look_up_at = NULL, look_ups = 0,
-            is_id_kept = addressed.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
+            -- A reaction gets an id of Evolution's own from every server.
+            is_id_kept = messages.kind <> 'reaction'
+                AND addressed.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
         FROM addressed WHERE messages.id = addressed.id AND messages.status = 'queued'
         RETURNING messages.*, addressed.evolution_server_id, addressed.starts_at, addressed.next_cold_at,
             addressed.campaign_at, addressed.contact_id, addressed.number
@@ -91,7 +93,7 @@ TAKE_NEXT = text(
     SELECT taken.status, taken.id, taken.tenant_id, taken.unit_id, taken.evolution_server_id AS server_id,
         taken.conversation_id, taken.contact_id, connections.instance_name, taken.number,
         taken.body AS text, taken.proposed_id AS message_id, taken.media_id, taken.is_cold, taken.is_test,
-        taken.sending_at,
+        taken.sending_at, taken.kind, taken.refers_to,
         extract(epoch FROM greatest(taken.starts_at, CASE WHEN taken.is_cold THEN taken.next_cold_at END)
             - clock_timestamp()) AS wait_s
     FROM taken
