@@ -4,6 +4,13 @@ from migrations.row_security import CURRENT_TENANT
 
 ACCENTED = "áàâãäåéèêëíìîïóòôõöúùûüçñýÿ"
 PLAIN = "aaaaaaeeeeiiiiooooouuuucnyy"
+MONTH_OF = "(extract(year FROM {0} AT TIME ZONE 'UTC') * 12 + extract(month FROM {0} AT TIME ZONE 'UTC'))::integer"
+MONTH = f"""
+CREATE OR REPLACE FUNCTION message_month(at timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT {MONTH_OF.format("at")}
+$$
+"""
+# From PostgreSQL 17 on an index is built without the functions of this schema, so this one calls none of them.
 # A word as it stands and without its accents: stems of plurals need them, and people often leave them out. The company
 # and the month are words of the document too, so that the index alone finds a company's newest.
 DOCUMENT = f"""
@@ -11,12 +18,7 @@ CREATE OR REPLACE FUNCTION message_document(tenant uuid, written_at timestamptz,
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT to_tsvector('pg_catalog.portuguese', left(body, 20000))
         || to_tsvector('pg_catalog.portuguese', translate(lower(left(body, 20000)), '{ACCENTED}', '{PLAIN}'))
-        || array_to_tsvector(ARRAY['tenant ' || tenant::text, 'month ' || message_month(written_at)::text])
-$$
-"""
-MONTH = """
-CREATE OR REPLACE FUNCTION message_month(at timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (extract(year FROM at AT TIME ZONE 'UTC') * 12 + extract(month FROM at AT TIME ZONE 'UTC'))::integer
+        || array_to_tsvector(ARRAY['tenant ' || tenant::text, 'month ' || {MONTH_OF.format("written_at")}::text])
 $$
 """
 # Row security lets no index search for words: the function passes it, and looks at the company itself. From now back,

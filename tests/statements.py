@@ -15,7 +15,7 @@ def counted() -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-        if re.match(r"\s*(SELECT .* FROM|UPDATE|INSERT|DELETE)", statement, re.S):
+        if re.match(r"\s*(SELECT .*\bFROM\b|UPDATE|INSERT|DELETE)", statement, re.S):
             statements.append(statement)
 
     engine = db.engine

@@ -2187,13 +2187,14 @@ $$; $sql$;
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT to_tsvector('pg_catalog.portuguese', left(body, 20000))
         || to_tsvector('pg_catalog.portuguese', translate(lower(left(body, 20000)), 'áàâãäåéèêëíìîïóòôõöúùûüçñýÿ', 'aaaaaaeeeeiiiiooooouuuucnyy'))
-        || array_to_tsvector(ARRAY['tenant ' || tenant::text, 'month ' || message_month(written_at)::text])
+        || array_to_tsvector(ARRAY['tenant ' || tenant::text, 'month ' || (extract(year FROM written_at AT TIME ZONE 'UTC') * 12 + extract(month FROM written_at AT TIME ZONE 'UTC'))::integer::text])
 $$; $sql$;
     EXECUTE $sql$ DROP INDEX IF EXISTS ix_messages_document; $sql$;
     EXECUTE $sql$ CREATE INDEX ix_messages_document ON messages USING gin (message_document(tenant_id, occurred_at, body)) WHERE body <> ''; $sql$;
     EXECUTE $sql$ ALTER TABLE conversations ADD COLUMN assigned_to_id UUID; $sql$;
     EXECUTE $sql$ ALTER TABLE conversations ADD CONSTRAINT fk_conversations_tenant_id_assigned_to_id_users FOREIGN KEY(tenant_id, assigned_to_id) REFERENCES users (tenant_id, id); $sql$;
     EXECUTE $sql$ CREATE INDEX ix_conversations_tenant_id_last_message_at ON conversations (tenant_id, last_message_at, id); $sql$;
+    EXECUTE $sql$ CREATE INDEX ix_conversations_open ON conversations (tenant_id, last_message_at, id) WHERE status = 'open'; $sql$;
     EXECUTE $sql$ CREATE INDEX ix_conversations_waiting ON conversations (tenant_id, last_message_at, id) WHERE status = 'open' AND assigned_to_id IS NULL; $sql$;
     EXECUTE $sql$ CREATE INDEX ix_conversations_assigned ON conversations (tenant_id, assigned_to_id, last_message_at, id) WHERE status = 'open'; $sql$;
     EXECUTE $sql$ CREATE INDEX ix_conversations_closed ON conversations (tenant_id, last_message_at, id) WHERE status = 'closed'; $sql$;
@@ -3228,6 +3229,7 @@ BEGIN
             ('index', 'conversations', 'ix_conversations_closed', '%'),
             ('index', 'conversations', 'ix_conversations_contact_id', '%'),
             ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+            ('index', 'conversations', 'ix_conversations_open', '%'),
             ('index', 'conversations', 'ix_conversations_tenant_id_last_message_at', '%'),
             ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
             ('index', 'conversations', 'ix_conversations_unread', '%'),
@@ -3433,6 +3435,7 @@ FROM (VALUES
     ('index', 'conversations', 'ix_conversations_closed', '%'),
     ('index', 'conversations', 'ix_conversations_contact_id', '%'),
     ('index', 'conversations', 'ix_conversations_doubted_at', '%'),
+    ('index', 'conversations', 'ix_conversations_open', '%'),
     ('index', 'conversations', 'ix_conversations_tenant_id_last_message_at', '%'),
     ('index', 'conversations', 'ix_conversations_unit_id_last_message_at', '%'),
     ('index', 'conversations', 'ix_conversations_unread', '%'),

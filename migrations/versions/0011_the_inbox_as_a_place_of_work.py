@@ -20,6 +20,7 @@ INSTANT = sa.DateTime(timezone=True)
 NOW = sa.text("now()")
 OF_CONVERSATIONS: dict[str, tuple[list[str], str | None]] = {
     "tenant_id_last_message_at": (["tenant_id", "last_message_at", "id"], None),
+    "open": (["tenant_id", "last_message_at", "id"], "status = 'open'"),
     "waiting": (["tenant_id", "last_message_at", "id"], "status = 'open' AND assigned_to_id IS NULL"),
     "assigned": (["tenant_id", "assigned_to_id", "last_message_at", "id"], "status = 'open'"),
     "closed": (["tenant_id", "last_message_at", "id"], "status = 'closed'"),

@@ -68,6 +68,7 @@ class Conversation(Base):
         same_tenant("assigned_to_id", "users"),
         CheckConstraint("status IN ('open', 'closed')", name="status"),
         Index("ix_conversations_tenant_id_last_message_at", "tenant_id", "last_message_at", "id"),
+        Index("ix_conversations_open", "tenant_id", "last_message_at", "id", postgresql_where=text("status = 'open'")),
         Index(
             "ix_conversations_waiting",
             "tenant_id",

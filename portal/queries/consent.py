@@ -84,15 +84,18 @@ def is_doubted() -> ColumnElement[bool]:
 
 def count_doubted(scope: TenantScope, *, unit_id: UUID | None = None) -> int:
     """In how many conversations a person should decide."""
+    return int(db.session.scalar(number_doubted(scope, unit_id)) or 0)
+
+
+def number_doubted(scope: TenantScope, unit_id: UUID | None) -> Select[Any]:
+    """As `count_doubted`, for statements that ask for more."""
     statement: Select[Any] = (
         scope.select(Conversation, func.count())
         .select_from(Conversation)
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .where(is_doubted())
     )
-    if unit_id is not None:
-        statement = statement.where(Conversation.unit_id == unit_id)
-    return int(db.session.scalar(statement) or 0)
+    return statement if unit_id is None else statement.where(Conversation.unit_id == unit_id)
 
 
 def _evidence(scope: TenantScope, event: ConsentEvent, unit: Unit | None, author: str | None) -> Evidence:

@@ -7,6 +7,8 @@ from flask import g
 
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
+from portal.queries.conversation_lists import Filter
+from portal.queries.conversation_lists import list_conversations as list_rows
 from portal.queries.conversations import ConversationRow, Position
 from portal.web.access import requires
 from portal.web.api.blueprint import ApiBlueprint
@@ -30,14 +32,8 @@ READ = requires(Permission.READ_MESSAGES)
 def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
     """List a unit's conversations, the one with the newest message first."""
     limit = query["limit"]
-    rows = inbox.list_conversations(
-        g.scope,
-        unit_id=g.unit_id,
-        is_unread=query["unread"],
-        since=query["since"],
-        before=query["cursor"],
-        limit=limit + 1,
-    )
+    wanted = Filter(unit_id=g.unit_id, is_unread=query["unread"], since=query["since"])
+    rows = list_rows(g.scope, wanted, before=query["cursor"], limit=limit + 1)
     page, last = cut(rows, limit)
     return {"items": page, "next": _position(last) if last else None}
 
