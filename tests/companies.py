@@ -102,7 +102,7 @@ def make_company(slug: str = "acme", *, unit_slug: str = "centro") -> Company:
     make_template(scope)
     make_campaign(scope, unit, [conversation.contact_id])
     _make_integrations(scope, unit, message)
-    _make_decisions(scope, conversation, message)
+    _make_decisions(scope, conversation, message, agent)
     return Company(
         slug=slug,
         scope=scope,
@@ -202,10 +202,10 @@ def _make_list(scope: TenantScope, contact_id: UUID) -> None:
         scope.add(ContactTag(contact_id=contact_id, tag_id=tag.id, import_id=listed.id))
 
 
-def _make_decisions(scope: TenantScope, conversation: Conversation, message: Message) -> None:
+def _make_decisions(scope: TenantScope, conversation: Conversation, message: Message, agent: User) -> None:
     """What people decide about contacts: two that are one, who wants messages, who was erased, how long is kept."""
     with acting_for(scope), atomic():
-        note = {"kind": ConversationEventKind.NOTE, "body": "Prefers the morning."}
+        note = {"kind": ConversationEventKind.NOTE, "body": "Prefers the morning.", "created_by_id": agent.id}
         scope.add(ConversationEvent(unit_id=conversation.unit_id, conversation_id=conversation.id, **note))
         other = scope.add(Contact(phone="5511955550099", name="Maria S.", merged_into_id=conversation.contact_id))
         consent = {"kind": ConsentKind.OPTED_IN, "source": ConsentSource.STAFF, "happened_at": now()}

@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Delete, delete, func, select, true, tuple_
 
 from portal.background import sign_ins, watching
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import among, atomic, db
 from portal.models import (
     Conversation,
+    ConversationEvent,
     DeliveryState,
     EarlyReceipt,
     EventState,
@@ -90,6 +91,7 @@ def _list_tasks() -> Iterator[Task]:
             if periods.messages_before is not None:
                 yield OldNews(scope, MessageChange, unit_id, periods.messages_before)
                 yield OldMessages(scope, unit_id, periods.messages_before)
+                yield OldNotes(scope, unit_id, periods.messages_before)
 
 
 def _list_tenants() -> list[tuple[UUID, Sequence[UUID], _Periods]]:
@@ -225,6 +227,31 @@ class OldMessages:
     @property
     def _is_next(self) -> ColumnElement[bool]:
         return (Conversation.unit_id == self.unit_id) & (Conversation.contact_id > self.after)
+
+
+@dataclass
+class OldNotes:
+    """What people noted in a unit's conversations, and did with them, by the index that each thread is read by."""
+
+    scope: TenantScope
+    unit_id: UUID
+    before: datetime
+    # The contact of the last conversation that has none left.
+    after: UUID = LONG_BEFORE_ANYBODY
+
+    def __call__(self) -> bool:
+        is_next = (Conversation.unit_id == self.unit_id) & (Conversation.contact_id > self.after)
+        chats = self.scope.select(Conversation, Conversation.id, Conversation.contact_id).where(is_next)
+        with tenant_transaction(self.scope):
+            rows = db.session.execute(chats.order_by(Conversation.contact_id).limit(CHATS)).all()
+            is_old = among(ConversationEvent.conversation_id, [id_ for id_, _ in rows]) & (
+                ConversationEvent.created_at < self.before
+            )
+            some = self.scope.select(ConversationEvent, ConversationEvent.id).where(is_old).limit(BATCH)
+            if _is_full(self.scope.delete(ConversationEvent).where(ConversationEvent.id.in_(some))):
+                return True
+        self.after = rows[-1].contact_id if rows else self.after
+        return len(rows) == CHATS
 
 
 def _delete_unknown_events() -> bool:

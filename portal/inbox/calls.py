@@ -9,7 +9,7 @@ from portal.db import db
 from portal.inbox.facts import CallSeen
 from portal.inbox.people import People
 from portal.models import Direction, Message, MessageKind, MessageSource, MessageStatus
-from portal.services import conversations, delivery
+from portal.services import conversation_work, conversations, delivery
 from portal.tenancy import TenantScope
 
 # What is known of a call after all: it was taken, or turned down, or nobody took it.
@@ -20,6 +20,7 @@ RANK = {"ringing": 0, "missed": 1, "rejected": 2, "accepted": 3}
 def apply(scope: TenantScope, unit_id: UUID, calls: Sequence[CallSeen], people: People) -> None:
     """Write each call to its conversation; later news changes what became of it. The unit must be locked."""
     opened = conversations.open_conversations(scope, unit_id, {people.id_of(call.chat) for call in calls})
+    closed = [conversation for conversation in opened.values() if conversation.status == "closed"]
     known = delivery.find_messages(scope, unit_id, {_external_id(call) for call in calls})
     for call in calls:
         is_new = _external_id(call) not in known
@@ -36,6 +37,7 @@ def apply(scope: TenantScope, unit_id: UUID, calls: Sequence[CallSeen], people: 
             is_unread=is_new and not call.from_me,
         )
     db.session.flush()
+    conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
     delivery.hand_over_early_receipts(scope, unit_id, known)
 
 

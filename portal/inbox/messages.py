@@ -28,7 +28,7 @@ from portal.models import (
     MessageStatus,
     Repair,
 )
-from portal.services import conversations, delivery, ledgers, media, wishes
+from portal.services import conversation_work, conversations, delivery, ledgers, media, wishes
 from portal.services.wishes import Heard
 from portal.tenancy import TenantScope
 
@@ -57,12 +57,14 @@ def apply(scope: TenantScope, unit_id: UUID, arrivals: Sequence[Arrival], people
     first = _each_once(arrivals)
     contact_ids = {external_id: people.id_of(arrival.seen.chat) for external_id, arrival in first.items()}
     opened = conversations.open_conversations(scope, unit_id, set(contact_ids.values()))
+    closed = [conversation for conversation in opened.values() if conversation.status == "closed"]
     places = {external_id: _Place(opened[contact_ids[external_id]], a) for external_id, a in first.items()}
     known = delivery.find_messages(scope, unit_id, places)
     for external_id, message in known.items():
         _confirm(scope, message, places[external_id])
     new = [place for external_id, place in places.items() if external_id not in known]
     _add(scope, unit_id, _without_echoes(scope, unit_id, new))
+    conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
 
 
 def _each_once(arrivals: Sequence[Arrival]) -> dict[str, Arrival]:
@@ -127,7 +129,8 @@ def _is_echo(scope: TenantScope, unit_id: UUID, place: _Place) -> bool:
 def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen: MessageSeen) -> Message | None:
     """The send in doubt that this is the echo of: by our own id where Evolution keeps it, else by content and time.
 
-    Of several equal ones the nearest in time. A person may have settled the doubt before (`handled_at`).
+    Of several equal ones that which answers the same message, then the nearest in time. A person may have settled the
+    doubt before (`handled_at`).
     """
     since, until = seen.at - ECHO_WINDOW, seen.at + ECHO_WINDOW
     same_body = func.translate(Message.body, UNSAFE_IN_COLUMNS, "") == seen.body
@@ -138,6 +141,10 @@ def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen:
         & (same_body | (Message.media_id.is_not(None) & (Message.body == "")))
         & Message.sending_at.between(since, until)
     )
+    # A quote may have been dropped on the way; a reaction is nothing without the message that it was given to.
+    is_same_target = Message.refers_to.is_not_distinct_from(seen.refers_to)
+    if seen.kind == MessageKind.REACTION:
+        same_text &= is_same_target
     own_id = Message.proposed_id == seen.external_id
     # What a person noted as arrived is looked for by its time as well.
     is_recent = Message.status.in_(UNCLEAR) | Message.sent_at.between(since, until)
@@ -145,7 +152,7 @@ def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen:
         scope.select(Message)
         .where(Message.unit_id == unit_id, _is_unclear(), is_recent, own_id | same_text)
         .order_by(
-            case((own_id, 0), else_=1),
+            case((own_id, 0), (is_same_target, 1), else_=2),
             func.abs(extract("epoch", Message.sending_at - seen.at)),
             Message.sending_at,
         )

@@ -1,24 +1,25 @@
-"""The inbox: conversations of a unit and the messages in them, newest first, by keyset."""
+"""A conversation and the messages in it, newest first, by keyset. Lists of them are in conversation_lists.py."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, tuple_
 
 from portal.db import db
 from portal.models import Contact, Conversation, ConversationAlias, Message, MessageStatus, Unit
-from portal.queries import consent
 from portal.tenancy import TenantScope
 
 PAGE = 50
 LONGEST_OPEN_THREAD = 500
+# Of what is older than a message that was looked for.
+SHOWN_BEFORE = 10
 
 
 @dataclass(frozen=True)
 class ConversationRow:
-    """A conversation, the contact in it, the unit it belongs to, and the state of its newest message if we sent it."""
+    """A conversation, the contact in it, and the unit it belongs to."""
 
     conversation: Conversation
     contact: Contact
@@ -50,39 +51,18 @@ class Position:
         return position
 
 
-def list_conversations(
-    scope: TenantScope,
-    *,
-    unit_id: UUID | None = None,
-    is_doubted: bool = False,
-    is_unread: bool | None = None,
-    since: datetime | None = None,
-    before: Position | None = None,
-    limit: int = PAGE,
-) -> list[ConversationRow]:
-    """The newest conversations, of one unit or of all that the scope sees; each condition given narrows the others.
+@dataclass(frozen=True)
+class Place:
+    """A part of a thread: all from one message on, or the page of those before one."""
 
-    `is_doubted` are those with a wish in doubt; `since` those with a message at that instant or after it.
-    """
-    statement = _with_contact(scope).where(Conversation.last_message_at.is_not(None))
-    if unit_id is not None:
-        statement = statement.where(Conversation.unit_id == unit_id)
-    if is_doubted:
-        statement = statement.where(consent.is_doubted())
-    if is_unread is not None:
-        statement = statement.where(Conversation.unread > 0 if is_unread else Conversation.unread == 0)
-    if since is not None:
-        statement = statement.where(Conversation.last_message_at >= since)
-    if before is not None:
-        statement = statement.where(tuple_(Conversation.last_message_at, Conversation.id) < (before.at, before.id))
-    newest_first = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
-    return [ConversationRow(*row) for row in db.session.execute(newest_first.limit(limit))]
+    since: Position | None = None
+    before: Position | None = None
 
 
 def get_conversation(scope: TenantScope, conversation_id: UUID) -> ConversationRow:
     """The conversation, or the one that it was joined to: its id may be another. Raises NotFound."""
     found = find_current(scope, conversation_id)
-    row = db.session.execute(_with_contact(scope).where(Conversation.id == found.id)).one()
+    row = db.session.execute(with_contact(scope).where(Conversation.id == found.id)).one()
     return ConversationRow(*row)
 
 
@@ -144,15 +124,42 @@ def find_sent(scope: TenantScope, unit_id: UUID, *, phone: str, client_message_i
 
 def find_contact_number(scope: TenantScope, conversation_id: UUID) -> str | None:
     """The canonical number of the conversation's contact; None for one known by LID only."""
-    row = db.session.execute(_with_contact(scope).where(Conversation.id == conversation_id)).one()
+    row = db.session.execute(with_contact(scope).where(Conversation.id == conversation_id)).one()
     number: str | None = row[1].phone
     return number
 
 
 def count_unread(scope: TenantScope) -> int:
     """Messages that nobody has looked at, over every unit the scope sees."""
-    total = db.session.scalar(scope.select(Conversation, func.coalesce(func.sum(Conversation.unread), 0)))
-    return int(total or 0)
+    return int(db.session.scalar(sum_of_unread(scope)) or 0)
+
+
+def sum_of_unread(scope: TenantScope) -> Select[Any]:
+    return scope.select(Conversation, func.coalesce(func.sum(Conversation.unread), 0)).where(is_unread())
+
+
+def is_unread() -> ColumnElement[bool]:
+    """Written out: PostgreSQL takes a partial index only for what it can read in the statement."""
+    return Conversation.unread > literal(0, literal_execute=True)
+
+
+def find_place(scope: TenantScope, conversation_id: UUID, message_id: UUID) -> Place | None:
+    """Where a thread is opened so that this message stands in it; None when the conversation has no such message."""
+    of_conversation = scope.select(Message).where(Message.conversation_id == conversation_id)
+    message: Message | None = db.session.scalar(of_conversation.where(Message.id == message_id))
+    if message is None:
+        return None
+    here = Position(message.occurred_at, message.id)
+    first = list_messages(scope, conversation_id, before=here, limit=SHOWN_BEFORE)
+    since = Position(first[-1].occurred_at, first[-1].id) if first else here
+    in_thread = tuple_(Message.occurred_at, Message.id) >= (since.at, since.id)
+    from_there = of_conversation.with_only_columns(Message.occurred_at, Message.id).where(in_thread)
+    later = db.session.execute(
+        from_there.order_by(Message.occurred_at, Message.id).limit(LONGEST_OPEN_THREAD + 1)
+    ).all()
+    if len(later) <= LONGEST_OPEN_THREAD:
+        return Place(since=since)
+    return Place(before=Position(*later[PAGE]))
 
 
 def is_final(message: Message) -> bool:
@@ -160,7 +167,8 @@ def is_final(message: Message) -> bool:
     return message.status not in (MessageStatus.QUEUED, MessageStatus.SENDING)
 
 
-def _with_contact(scope: TenantScope) -> Select[Any]:
+def with_contact(scope: TenantScope) -> Select[Any]:
+    """Conversations as a ConversationRow takes them."""
     return (
         scope.select(Conversation, Conversation, Contact, Unit)
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))

@@ -11,8 +11,10 @@ from portal.db import db
 from portal.errors import NotFound
 from portal.models import Media, MessageTemplate, TemplateVersion
 from portal.tenancy import TenantScope
+from portal.wording import fold
 
 MOST_VERSIONS = 100
+MOST_QUICK = 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ def list_names(scope: TenantScope) -> list[MessageTemplate]:
     return list(db.session.scalars(living.order_by(func.lower(MessageTemplate.name))))
 
 
+def list_quick(scope: TenantScope, text: str) -> list[TemplateRow]:
+    """At most MOST_QUICK templates whose short cut begins with the text, or whose name holds it; "" fits all.
+
+    Those whose short cut begins so come first, then others that have one, then those without, by name.
+    """
+    wanted, names = fold(text), list_names(scope)
+    fitting = [one for one in names if _begins(one, wanted) or wanted in fold(one.name)]
+    fitting.sort(key=lambda one: (one.shortcut is None, not _begins(one, wanted), fold(one.shortcut or one.name)))
+    places = {one.id: place for place, one in enumerate(fitting[:MOST_QUICK])}
+    newest = _rows(scope).where(TemplateVersion.number == _newest(scope), MessageTemplate.id.in_(places))
+    rows = [TemplateRow(*row) for row in db.session.execute(newest).all()]
+    return sorted(rows, key=lambda row: places[row.template.id])
+
+
 def get_template(scope: TenantScope, template_id: UUID, number: int | None = None) -> TemplateRow:
     """The template with that version of it, or with the newest. Raises NotFound, also for an archived one."""
     wanted = TemplateVersion.number == (_newest(scope) if number is None else number)
@@ -63,6 +79,10 @@ def get_file(scope: TenantScope, media_id: UUID) -> Media:
     if media is None:
         raise NotFound("no such file")
     return media
+
+
+def _begins(template: MessageTemplate, wanted: str) -> bool:
+    return template.shortcut is not None and fold(template.shortcut).startswith(wanted)
 
 
 def _rows(scope: TenantScope) -> Select[Any]:

@@ -18,6 +18,7 @@ from portal.models import (
     Contact,
     ContactMerge,
     Conversation,
+    ConversationEvent,
     Import,
     ImportChange,
     Media,
@@ -140,6 +141,20 @@ def _conversation(scope: TenantScope, chat: _Chat, roles: dict[UUID, str]) -> It
     yield "unit", chat.unit
     yield "opened_at", chat.opened_at
     yield "messages", person_messages.describe(scope, chat.id, roles)
+    yield "notes", list(_notes(scope, chat.id, roles))
+
+
+def _notes(scope: TenantScope, conversation_id: UUID, roles: dict[UUID, str]) -> Iterator[dict[str, Any]]:
+    """What the company's people noted there, and did with it."""
+    theirs = scope.select(ConversationEvent).where(ConversationEvent.conversation_id == conversation_id)
+    for event in db.session.scalars(theirs.order_by(ConversationEvent.created_at, ConversationEvent.id)):
+        yield {
+            "kind": event.kind,
+            "text": event.body,
+            "by": roles.get(event.created_by_id) if event.created_by_id else None,
+            "to": roles.get(event.assigned_to_id) if event.assigned_to_id else None,
+            "at": event.created_at,
+        }
 
 
 def _list_chats(scope: TenantScope, contact_ids: list[UUID]) -> list[_Chat]:

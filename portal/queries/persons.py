@@ -21,10 +21,14 @@ from portal.models import (
     Unit,
 )
 from portal.queries.campaign_lines import CampaignLine, list_lines
+from portal.queries.consent import list_opt_ins
+from portal.queries.contacts import list_tag_names
 from portal.queries.erasures import list_persons_ids
 from portal.tenancy import TenantScope
 
 MOST_CAMPAIGNS = 50
+# Of the newest campaigns, for the last one of which something was sent.
+MOST_LOOKED_AT = 10
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,16 @@ class Person:
     first_message_at: datetime | None
     conversations: list[tuple[Conversation, Unit]]
     campaigns: list[CampaignLine]
+
+
+@dataclass(frozen=True)
+class About:
+    """What stands beside a thread: the person's tags, where else they write, when they opted in, the last campaign."""
+
+    tags: list[str]
+    elsewhere: list[tuple[Conversation, Unit]]
+    opted_in_at: datetime | None
+    campaign: CampaignLine | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,18 @@ def get_person(scope: TenantScope, contact: Contact) -> Person:
         first_message_at=_first_message_at(scope, contact.id),
         conversations=_conversations(scope, contact.id),
         campaigns=list_lines(scope, list_persons_ids(scope, contact.id), limit=MOST_CAMPAIGNS),
+    )
+
+
+def get_about(scope: TenantScope, conversation: Conversation) -> About:
+    """What is known of whoever writes in the conversation, of units that the scope sees."""
+    contact_id = conversation.contact_id
+    lines = list_lines(scope, list_persons_ids(scope, contact_id), limit=MOST_LOOKED_AT)
+    return About(
+        tags=list_tag_names(scope, [contact_id]).get(contact_id, []),
+        elsewhere=[(one, unit) for one, unit in _conversations(scope, contact_id) if one.id != conversation.id],
+        opted_in_at=list_opt_ins(scope, [contact_id]).get(contact_id),
+        campaign=next((line for line in lines if line.row.message is not None), None),
     )
 
 

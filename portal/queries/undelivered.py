@@ -18,6 +18,7 @@ from portal.models import (
     Contact,
     Conversation,
     Message,
+    MessageKind,
     MessageSource,
     MessageStatus,
     Unit,
@@ -84,7 +85,7 @@ def bucket_of(message: Message, *, receipt_wait_min: int) -> Bucket | None:
         return Bucket(message.status)
     if message.status != MessageStatus.SENT or message.source == MessageSource.PHONE:
         return None
-    if message.accepted_at is not None or message.sent_at is None:
+    if message.accepted_at is not None or message.sent_at is None or message.kind == MessageKind.REACTION:
         return None
     return Bucket.NO_RECEIPT if message.sent_at < now() - timedelta(minutes=receipt_wait_min) else None
 
@@ -286,6 +287,8 @@ def _waits(bucket: Bucket) -> list[ColumnElement[bool]]:
         Message.accepted_at.is_(None),
         Message.handled_at.is_(None),
         Message.source.is_distinct_from(MessageSource.PHONE),
+        # WhatsApp shows no ticks at a reaction, and nobody waits for one to arrive.
+        Message.kind != MessageKind.REACTION,
         Message.sent_at < now() - func.make_interval(0, 0, 0, 0, 0, Unit.receipt_wait_min),
     ]
 

@@ -1,7 +1,7 @@
 """Conversations: reply, write to a number, mark as read."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from portal.models import (
     Unit,
 )
 from portal.queries.conversations import find_current, find_sent
-from portal.services import delivery, drafts, lanes, media, suppression
+from portal.services import conversation_work, delivery, drafts, lanes, media, references, suppression
 from portal.services.drafts import Draft
 from portal.services.media import Upload
 from portal.tenancy import TenantScope
@@ -51,18 +51,22 @@ def reply(
     text: str,
     upload: Upload | None = None,
     client_message_id: str | None = None,
+    answers_to: UUID | None = None,
 ) -> Queued:
-    """Queue a reply: a text, or a file with or without a text below it.
+    """Queue a reply: a text, or a file with or without a text below it. `answers_to`: the message that it quotes.
 
     The same `client_message_id` in one conversation returns the first message, and stores no second file.
-    Raises Invalid for an empty or endless text and for a file that is not sent, Conflict when the unit never had a
-    number, and when the first message was only a test and this one is not, or the other way round.
+    Raises Invalid for an empty or endless text, for a file that is not sent and for a message that cannot be quoted,
+    Conflict when the unit never had a number, and when the first message was only a test and this one is not, or the
+    other way round.
     """
     draft, client_message_id = drafts.check(text, upload), _checked_client_message_id(client_message_id)
     with atomic():
         delivery.lock_unit(scope, find_current(scope, conversation_id).unit_id)
         # Once more: the inbox may have joined it to another one before it let the unit go.
         conversation = find_current(scope, conversation_id)
+        if answers_to is not None:
+            draft = replace(draft, refers_to=references.checked_answer(scope, conversation.id, answers_to))
         return _queue_message(
             scope, conversation, draft, source=MessageSource.PERSON, client_message_id=client_message_id
         )
@@ -118,6 +122,12 @@ def queue_automatic(scope: TenantScope, conversation: Conversation, *, text: str
     except Conflict:
         return False
     return not queued.is_repeat
+
+
+def queue_reaction(scope: TenantScope, conversation: Conversation, *, sign: str, refers_to: str) -> Queued:
+    """Queue our reaction to the message of that id at WhatsApp. The unit must be locked."""
+    draft = Draft(sign, refers_to=refers_to, is_reaction=True)
+    return _queue_message(scope, conversation, draft, source=MessageSource.PERSON, client_message_id=None)
 
 
 def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
@@ -228,6 +238,7 @@ def _queue_message(
         "direction": Direction.OUTBOUND,
         "kind": draft.kind,
         "body": draft.text,
+        "refers_to": draft.refers_to,
         "status": MessageStatus.QUEUED,
         "source": source,
         "sent_by_id": scope.user_id,
@@ -249,6 +260,8 @@ def _queue_message(
     note_last_message(
         scope, conversation.id, kind=draft.kind, body=draft.preview, at=written_at, direction=Direction.OUTBOUND
     )
+    if source == MessageSource.PERSON and not is_test and not draft.is_reaction:
+        conversation_work.take_up(scope, conversation)
     lanes.wake(scope, conversation.unit_id)
     return Queued(message, is_repeat=False, is_held=is_held)
 

@@ -20,9 +20,14 @@ class Draft:
 
     text: str
     file: CheckedFile | None = None
+    # WhatsApp's id of the message that it answers or reacts to.
+    refers_to: str | None = None
+    is_reaction: bool = False
 
     @property
     def kind(self) -> MessageKind:
+        if self.is_reaction:
+            return MessageKind.REACTION
         return self.file.kind if self.file else MessageKind.TEXT
 
     @property

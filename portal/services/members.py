@@ -17,7 +17,7 @@ from portal.db import among, atomic, db
 from portal.errors import Conflict, Invalid, NotFound
 from portal.models import ApiToken, Unit, User, UserSession, UserUnit
 from portal.permissions import Role
-from portal.services import account_links, audit
+from portal.services import account_links, audit, conversation_work
 from portal.services.who_decides import is_able_administrator, refuse_erased
 from portal.tenancy import TenantScope
 
@@ -106,6 +106,8 @@ def change(scope: TenantScope, user_id: UUID, *, role: str, unit_ids: Collection
         db.session.execute(units.execution_options(synchronize_session=False))
         kept = chosen | archived if role == Role.AGENT else set()
         _give_units(scope, user, kept)
+        if role == Role.AGENT:
+            conversation_work.release_from(scope, user.id, kept_unit_ids=kept)
         after = _told(role, kept)
         if after != before:
             audit.record(scope, "member.changed", ("user", user.id), before=before, after=after)
@@ -119,6 +121,7 @@ def disable(scope: TenantScope, user_id: UUID) -> None:
         if user.disabled_at is None:
             user.disabled_at = now()
             _end_access(scope, user)
+            conversation_work.release_from(scope, user.id)
             account_links.revoke_all(user)
             account_links.revoke_made_by(user)
             audit.record(scope, "member.disabled", ("user", user.id), before={"email": user.email})

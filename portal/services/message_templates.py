@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from flask_babel import gettext as _
+from psycopg import Error
 from sqlalchemy.exc import IntegrityError
 
 from portal.clock import now
@@ -14,19 +15,24 @@ from portal.models import MessageTemplate, TemplateVersion
 from portal.queries import message_templates as queries
 from portal.queries.message_templates import TemplateRow
 from portal.services import audit, media
-from portal.services.template_checks import Content, check, check_upload
+from portal.services.template_checks import Checked, Content, check, check_upload
 from portal.tenancy import TenantScope
+
+SHORTCUT_INDEX = "uq_message_templates_tenant_id_shortcut"
 
 
 def create_template(scope: TenantScope, content: Content) -> UUID:
-    """Prepare a message; the template's id. Raises Invalid as `template_checks.check` does, and for a taken name."""
+    """Prepare a message; the template's id. Raises Invalid as `template_checks.check` does.
+
+    A taken name or short cut is refused likewise.
+    """
     checked = check(content, check_upload(content.upload), before=None)
-    with _a_name_of_its_own():
-        template = scope.add(MessageTemplate(name=checked.name))
+    with _names_of_its_own():
+        template = scope.add(MessageTemplate(name=checked.name, shortcut=checked.shortcut))
         db.session.flush()
         media_id = None if checked.file is None else media.store(scope, checked.file)
         _add_version(scope, template.id, 1, checked.variants, media_id)
-        told = {"name": checked.name}
+        told = {"name": checked.name} | ({"shortcut": checked.shortcut} if checked.shortcut else {})
         audit.record(scope, "message_template.created", ("message_template", template.id), after=told)
     return template.id
 
@@ -38,15 +44,10 @@ def save_template(scope: TenantScope, template_id: UUID, content: Content, *, ba
     `create_template` does, and NotFound.
     """
     new = check_upload(content.upload)
-    with _a_name_of_its_own():
+    with _names_of_its_own():
         row = _hold(scope, template_id, based_on)
         checked = check(content, new, before=row.file)
-        if checked.name != row.template.name:
-            before, after = {"name": row.template.name}, {"name": checked.name}
-            row.template.name = checked.name
-            audit.record(
-                scope, "message_template.renamed", ("message_template", template_id), before=before, after=after
-            )
+        _rename(scope, row.template, checked)
         media_id = media.store_unless_same(scope, checked.file, before=row.file, keeps_before=content.keeps_file)
         return _next_version(scope, row, checked.variants, media_id, "message_template.saved")
 
@@ -68,13 +69,27 @@ def archive_template(scope: TenantScope, template_id: UUID) -> None:
 
 
 @contextmanager
-def _a_name_of_its_own() -> Iterator[None]:
-    """A transaction in which the index on names decides, also between two people who save at once."""
+def _names_of_its_own() -> Iterator[None]:
+    """A transaction in which the indexes on names decide, also between two people who save at once."""
     try:
         with atomic():
             yield
     except IntegrityError as e:
+        if isinstance(e.orig, Error) and e.orig.diag.constraint_name == SHORTCUT_INDEX:
+            raise Invalid({"shortcut": _("Another template has this short cut already. Choose another one.")}) from e
         raise Invalid({"name": _("There is a template of this name already. Choose another one.")}) from e
+
+
+def _rename(scope: TenantScope, template: MessageTemplate, checked: Checked) -> None:
+    """Let it be called so from now on, and be begun by that short cut."""
+    subject = ("message_template", template.id)
+    if checked.name != template.name:
+        old, template.name = template.name, checked.name
+        audit.record(scope, "message_template.renamed", subject, before={"name": old}, after={"name": checked.name})
+    if checked.shortcut != template.shortcut:
+        before, template.shortcut = {"shortcut": template.shortcut}, checked.shortcut
+        after = {"shortcut": checked.shortcut}
+        audit.record(scope, "message_template.shortcut_changed", subject, before=before, after=after)
 
 
 def _hold(scope: TenantScope, template_id: UUID, based_on: int) -> TemplateRow:

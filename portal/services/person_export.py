@@ -42,7 +42,8 @@ def _readme() -> str:
         "  consent – " + _("when messages were refused or wanted, with the words that said so"),
         "  imports – " + _("what lists that were imported changed"),
         "  campaigns – " + _("the campaigns they were chosen for, and what became of it"),
-        "  conversations – " + _("every message with its times, its changes and its file; staff by role only"),
+        "  conversations – "
+        + _("every message with its times, its changes and its file, and what was noted; staff by role only"),
         _("files/ – the pictures, recordings and documents of the messages, as far as they are stored here."),
         "",
         _("All times are UTC. What WhatsApp itself keeps, on phones and on its servers, is not part of this."),

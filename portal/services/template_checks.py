@@ -1,5 +1,6 @@
-"""What a template may say: its name, its variants with their variables, and its file."""
+"""What a template may say: its name, its short cut, its variants with their variables, and its file."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +15,11 @@ from portal.wording import LONGEST_NAME as LONGEST_VARIABLE
 from portal.wording import Problem, WordingError, parse
 
 LONGEST_NAME = 60
+LONGEST_SHORTCUT = 30
 MOST_VARIANTS = 5
 # So much of a text is told of the place where it cannot be read.
 EXCERPT = 24
+_SHORTCUT = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Content:
     variants: Sequence[str]
     upload: Upload | None = None
     keeps_file: bool = True
+    # As it is typed, with "/" or without; empty: none.
+    shortcut: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Checked:
     """The same as it may be stored."""
 
     name: str
+    shortcut: str | None
     variants: list[str]
     file: CheckedFile | None
 
@@ -55,7 +61,7 @@ def check_upload(upload: Upload | None) -> CheckedUpload:
 
 
 def check(content: Content, upload: CheckedUpload, *, before: Media | None) -> Checked:
-    """Raises Invalid for `name` and `file`, and for `variant_1`, `variant_2` and so on.
+    """Raises Invalid for `name`, `shortcut` and `file`, and for `variant_1`, `variant_2` and so on.
 
     `upload` is the content's, `before` the file that the template carries already. Empty variants are left out, but
     one must be written.
@@ -64,11 +70,12 @@ def check(content: Content, upload: CheckedUpload, *, before: Media | None) -> C
     name = one_line(content.name)
     if not 1 <= len(name) <= LONGEST_NAME:
         problems["name"] = str(_("A template's name has 1 to %(longest)s characters.", longest=LONGEST_NAME))
+    shortcut = _check_shortcut(content.shortcut, problems)
     kept = before if content.keeps_file else None
     variants = _check_message(content.variants, upload, kept=kept, problems=problems)
     if problems:
         raise Invalid(problems)
-    return Checked(name, variants, upload.file)
+    return Checked(name, shortcut, variants, upload.file)
 
 
 def check_message(variants: Sequence[str], upload: CheckedUpload, *, kept: Media | None) -> list[str]:
@@ -114,6 +121,19 @@ def clean(text: str) -> str:
 def one_line(text: str) -> str:
     """A name as it is kept."""
     return " ".join(clean(text).split())
+
+
+def _check_shortcut(text: str, problems: dict[str, str]) -> str | None:
+    shortcut = clean(text).removeprefix("/")
+    if not shortcut:
+        return None
+    if len(shortcut) > LONGEST_SHORTCUT or not _SHORTCUT.fullmatch(shortcut):
+        words = _(
+            "A short cut has at most %(longest)s letters, digits, hyphens and underscores, such as /price.",
+            longest=LONGEST_SHORTCUT,
+        )
+        problems["shortcut"] = str(words)
+    return shortcut
 
 
 def _check_message(

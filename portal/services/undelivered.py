@@ -148,6 +148,7 @@ def _copy(scope: TenantScope, case: _Case, at: datetime) -> dict[str, Any]:
         "kind": message.kind,
         "body": message.body,
         "media_id": message.media_id,
+        "refers_to": message.refers_to,
         "status": MessageStatus.QUEUED,
         "source": MessageSource.PERSON,
         "sent_by_id": scope.user_id,

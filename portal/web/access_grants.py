@@ -20,6 +20,7 @@ bp = Blueprint("access_grants", __name__, url_prefix="/access")
 
 # What an operator looked at, by the blueprint of the page.
 PAGES = {
+    "home": _("Home"),
     "units": _("Units"),
     "checks": _("Units"),
     "connections": _("Units"),

@@ -21,6 +21,7 @@ from portal.web.moments import moment
 
 FIELDS: Mapping[str, str] = {
     "name": _("Name"),
+    "shortcut": _("Short cut"),
     "slug": _("Short name"),
     "email": _("E-mail"),
     "role": _("Role"),
@@ -96,6 +97,8 @@ FIELDS: Mapping[str, str] = {
     "by": _("By"),
     "by_mail": _("By mail"),
     "left": _("Left"),
+    "assigned_to": _("Answered by"),
+    "note": _("Note"),
 }
 ROLES: Mapping[Role, str] = {
     Role.SUPER_ADMIN: _("Operator of the portal"),
@@ -126,6 +129,8 @@ CODES: Mapping[str, Mapping[Any, Any]] = {
     "scopes": {scope: api_tokens.SCOPES[scope].title for scope in ApiScope},
 }
 NOTHING = "–"
+# What a company called something.
+NAMES = frozenset({"name", "shortcut"})
 # The messages of one decision are told by their number.
 UNTOLD = frozenset({"ids"})
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -148,7 +153,7 @@ class Change:
 def list_changes(row: LogRow, zone: str, *, sees_names: bool) -> list[Change]:
     """What differs, field by field; of what a company named, an operator sees nothing."""
     before, after = row.event.before or {}, row.event.after or {}
-    hidden = UNTOLD | (frozenset() if sees_names or row.event.subject_type not in OF_THE_COMPANY else {"name"})
+    hidden = UNTOLD | (frozenset() if sees_names or row.event.subject_type not in OF_THE_COMPANY else NAMES)
     names = row.names if sees_names else {}
     return [
         Change(

@@ -40,6 +40,10 @@ SENTENCES: Mapping[str, str] = {
     "contacts.tagged": _("%(who)s gave the tag %(what)s to contacts."),
     "contacts.untagged": _("%(who)s took the tag %(what)s from contacts."),
     "contacts.exported": _("%(who)s exported a list of contacts."),
+    "conversation.assigned": _("%(who)s changed who answers the conversation %(what)s."),
+    "conversation.closed": _("%(who)s resolved the conversation %(what)s."),
+    "conversation.reopened": _("%(who)s reopened the conversation %(what)s."),
+    "conversation.note_deleted": _("%(who)s deleted a note in the conversation %(what)s."),
     "consent.doubt_settled": _("%(who)s decided what a message in the conversation %(what)s meant about consent."),
     "tenant.consent_changed": _("%(who)s changed the words and answers about consent."),
     "tenant.periods_changed": _("%(who)s changed for how long data is kept."),
@@ -58,6 +62,7 @@ SENTENCES: Mapping[str, str] = {
     "import.undone": _("%(who)s took the import %(what)s back."),
     "message_template.created": _("%(who)s made the template %(what)s."),
     "message_template.renamed": _("%(who)s renamed the template %(what)s."),
+    "message_template.shortcut_changed": _("%(who)s changed the short cut of the template %(what)s."),
     "message_template.saved": _("%(who)s saved a new version of the template %(what)s."),
     "message_template.restored": _("%(who)s brought back an earlier version of the template %(what)s."),
     "message_template.archived": _("%(who)s archived the template %(what)s."),
@@ -145,7 +150,7 @@ class Group:
 
 
 GROUPS: Mapping[str, Group] = {
-    "messages": Group(_("Messages"), frozenset({"message"})),
+    "messages": Group(_("Messages"), frozenset({"message", "conversation"})),
     "campaigns": Group(_("Campaigns"), frozenset({"campaign"})),
     "contacts": Group(_("Contacts and consent"), frozenset({"contact", "contacts", "consent"})),
     "imports": Group(_("Imports"), frozenset({"import"})),

@@ -26,11 +26,18 @@ class Beginning:
 
 def find_beginning(scope: TenantScope, asked: Mapping[str, str]) -> Beginning | None:
     """What `template` and `phone` of an address ask for; None where they name no template, or one that is gone."""
-    try:
-        row = message_templates.get_template(scope, UUID(asked.get("template", "")))
-    except (ValueError, NotFound):
-        return None
-    person = contacts.find_by_phone(scope, asked.get("phone", ""))
+    row = _find_template(scope, asked.get("template"))
+    return begin(row, contacts.find_by_phone(scope, asked.get("phone", ""))) if row else None
+
+
+def find_beginning_for(scope: TenantScope, person: Contact, template_id: str | None) -> Beginning | None:
+    """The same where the person is known already."""
+    row = _find_template(scope, template_id)
+    return begin(row, person) if row else None
+
+
+def begin(row: TemplateRow, person: Contact | None) -> Beginning:
+    """The template filled in for the person, or for nobody."""
     values = variables.values_of(person) if person else {}
     return Beginning(row, person, render(parse(row.version.variants[0]), values))
 
@@ -52,3 +59,10 @@ def find_file(scope: TenantScope, media_id: str | None) -> Upload | None:
     except (ValueError, NotFound) as e:
         raise Invalid({"file": _("The template's file is not here any more. Choose one yourself.")}) from e
     return Upload(found.file_name, media.read_content(scope, found))
+
+
+def _find_template(scope: TenantScope, template_id: str | None) -> TemplateRow | None:
+    try:
+        return message_templates.get_template(scope, UUID(template_id or ""))
+    except (ValueError, NotFound):
+        return None

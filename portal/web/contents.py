@@ -177,6 +177,11 @@ def sender_words(message: Message) -> str:
     return phones.display(sender) if sender.isdigit() else gettext("Unknown number")
 
 
+def sign_of(reaction: Message) -> str:
+    """What a reaction puts on its message; nothing where it takes one back."""
+    return reaction.body.strip()[:LONGEST_REACTION]
+
+
 def excerpt(message: Message) -> str:
     """The beginning of a text on one line."""
     text = " ".join((question(message) if message.kind == MessageKind.POLL else message.body).split())

@@ -10,26 +10,20 @@ from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.errors import Conflict, Invalid
-from portal.models import ContactKind, Message
+from portal.models import Message
 from portal.permissions import Permission
-from portal.queries import consent, message_templates, sending, threads, undelivered, units
+from portal.queries import consent, message_templates, persons, sending, threads, undelivered, units
 from portal.queries import conversations as queries
 from portal.queries import media as files
 from portal.services import conversations
 from portal.services.media import LARGEST_FILE, Upload, too_large
-from portal.web import beginnings, decisions, inbox, words
+from portal.web import answering, beginnings, composing, conversation_work, decisions, happenings, inbox, words
 from portal.web.access import requires
 from portal.web.forms import message_id_of, new_form_id, show_problems
 from portal.web.message_forms import ReplyForm, SendForm
 from portal.web.render import render, render_news, wants_part
-from portal.web.threads import Thread, make_thread
+from portal.web.threads import Thread, make_thread, with_happenings
 from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
-
-# Chats into which nobody writes.
-CLOSED_TO_US = {
-    ContactKind.STORIES: _("These are stories, which can only be looked at. Write to the person in their own chat."),
-    ContactKind.BROADCAST: _("This is a broadcast list, to which the portal does not write. Write to each person."),
-}
 
 bp = Blueprint("conversations", __name__)
 
@@ -43,7 +37,8 @@ def allow_files(endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 @bp.context_processor
 def words_for_files() -> dict[str, object]:
-    return {"accepted_files": ACCEPTED, "largest_file": LARGEST_FILE, "too_large_file": too_large()}
+    files = {"accepted_files": ACCEPTED, "largest_file": LARGEST_FILE, "too_large_file": too_large()}
+    return {**files, "compose": composing.compose}
 
 
 @bp.get("/conversations")
@@ -52,7 +47,7 @@ def index() -> ResponseReturnValue:
     listed = inbox.open_inbox(g.scope, request.args)
     return render_news(
         "conversations/index.html",
-        fragment="conversations/_list.html",
+        fragment="conversations/_found.html" if listed.found else "conversations/_list.html",
         news=(listed.news, request.args.get("open")),
         inbox=listed,
         opened=request.args.get("open"),
@@ -62,9 +57,15 @@ def index() -> ResponseReturnValue:
 @bp.get("/conversations/<uuid:conversation_id>")
 @requires(Permission.READ_MESSAGES)
 def show(conversation_id: UUID) -> ResponseReturnValue:
+    if "message" in request.args:
+        return _go_to(conversation_id, request.args["message"])
     if "before" in request.args:
         return _older(conversation_id)
-    return _thread(conversation_id, ReplyForm(formdata=None))
+    if wants_part() and answering.is_asked(request.args):
+        row = queries.get_conversation(g.scope, conversation_id)
+        asked = answering.find(g.scope, row, request.args)
+        return render_template("conversations/_answering.html", row=row, answering=asked)
+    return _thread(conversation_id, _empty_form(conversation_id))
 
 
 @bp.post("/conversations/<uuid:conversation_id>/messages")
@@ -74,8 +75,15 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
     text, upload = form.text.data or "", upload_of(form.file)
     try:
         _check_open(conversation_id)
+        beginnings.check_filled_in(beginnings.find_beginning(g.scope, request.form), text)
+        upload = upload or beginnings.find_file(g.scope, form.template_file.data)
         conversations.reply(
-            g.scope, conversation_id, text=text, upload=upload, client_message_id=_message_id(form, upload)
+            g.scope,
+            conversation_id,
+            text=text,
+            upload=upload,
+            client_message_id=_message_id(form, upload),
+            answers_to=answering.checked_id(form.answers_to.data),
         )
     except Invalid as e:
         show_problems(form, e)
@@ -137,9 +145,14 @@ def refuse_too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
 
 def _check_open(conversation_id: UUID) -> None:
     """Raises Conflict for a chat into which nobody writes."""
-    closed = CLOSED_TO_US.get(queries.get_conversation(g.scope, conversation_id).contact.kind)
-    if closed is not None:
-        raise Conflict(str(closed), code="chat_is_closed")
+    composing.check_open(queries.get_conversation(g.scope, conversation_id))
+
+
+def _empty_form(conversation_id: UUID) -> ReplyForm:
+    """The composer before anything was sent, which may begin with a template."""
+    if "template" not in request.args:
+        return ReplyForm(formdata=None)
+    return composing.begun_form(queries.get_conversation(g.scope, conversation_id), request.args["template"])
 
 
 def _message_id(form: ReplyForm | SendForm, upload: Upload | None) -> str | None:
@@ -148,16 +161,28 @@ def _message_id(form: ReplyForm | SendForm, upload: Upload | None) -> str | None
 
 def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
     context = _look_at(conversation_id, form)
-    return render_news(
+    page = render_news(
         "conversations/show.html",
         fragment="conversations/_messages.html",
         news=(context["thread"].news, context["state"].title, context["new_chats_hold"], _consent_news(context["row"])),
         **context,
     )
+    if wants_part() and page.status_code == 200:
+        # What else of the page depends on it looks for itself.
+        page.headers.update(conversation_work.NEWS)
+    return page
 
 
 def _consent_news(row: queries.ConversationRow) -> tuple[object, ...]:
     return row.is_doubted, row.conversation.doubted_message_id, row.contact.opted_out_at
+
+
+def _go_to(conversation_id: UUID, message_id: str) -> ResponseReturnValue:
+    """To the part of the thread in which the message stands, which has an address of its own."""
+    conversation = queries.find_current(g.scope, conversation_id)
+    place = inbox.place_of(g.scope, conversation.id, message_id)
+    fields, anchor = inbox.read_view(g.scope, request.args).fields, f"message-{message_id}"
+    return redirect(url_for(".show", conversation_id=conversation.id, **place, **fields, _anchor=anchor), code=303)
 
 
 def _refused(conversation_id: UUID, form: ReplyForm, *, status: int) -> ResponseReturnValue:
@@ -174,13 +199,14 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
     messages = queries.list_messages(g.scope, row.conversation.id, before=before)
-    thread, connection = _arrange(row, messages), units.get_connection(g.scope, row.unit.id)
+    thread, connection = _arrange(row, messages, before=before), units.get_connection(g.scope, row.unit.id)
     return render(
         "conversations/older.html",
         fragment="conversations/_older.html",
         row=row,
         thread=thread,
         connection=connection,
+        closed=composing.find_closed(row),
     )
 
 
@@ -207,11 +233,15 @@ def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> Response
     return page, status
 
 
-def _arrange(row: queries.ConversationRow, messages: list[Message]) -> Thread:
+def _arrange(
+    row: queries.ConversationRow, messages: list[Message], *, before: queries.Position | None = None
+) -> Thread:
     resends = undelivered.find_resends(g.scope, messages)
     asides = decisions.asides(g.scope, row, messages, resends)
     around = threads.find_surroundings(g.scope, messages)
-    return make_thread(row, messages, around, files=files.list_files(g.scope, messages), asides=asides)
+    thread = make_thread(row, messages, around, files=files.list_files(g.scope, messages), asides=asides)
+    between = happenings.list_happenings(g.scope, row.conversation.id, since=thread.older_before, before=before)
+    return with_happenings(thread, between)
 
 
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
@@ -237,5 +267,15 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "since": since or thread.begins_at,
         "inbox": None if wants_part() else inbox.open_inbox(g.scope, request.args),
         "opened": str(row.conversation.id),
-        "closed": CLOSED_TO_US.get(row.contact.kind),
+        "closed": composing.find_closed(row),
+        **({} if wants_part() else _beside(row)),
+    }
+
+
+def _beside(row: queries.ConversationRow) -> dict[str, Any]:
+    """What stands around a thread and is not asked for with each look at it."""
+    return {
+        "work": conversation_work.answering(g.scope, row),
+        "about": persons.get_about(g.scope, row.conversation),
+        "answering": answering.find(g.scope, row, request.values),
     }

@@ -17,6 +17,7 @@ from portal.queries.undelivered import MOST_COUNTED
 from portal.services.connections import is_reconnecting
 from portal.services.media import MIB
 from portal.web import contents, moments, reasons, repairs, words
+from portal.web.addresses import page_here
 from portal.web.language import choose_time_zone
 
 
@@ -44,11 +45,13 @@ def register(app: Flask) -> None:
     for words_for_kind in (contents.question, contents.unknown_words, words.preview):
         app.add_template_global(words_for_kind)
     app.add_template_global(words.kind_words, "words_of_kind")
+    app.add_template_global(words.text_of)
     app.add_template_global(contents.marks, "marks_of")
     app.add_template_global(is_reconnecting)
     app.add_template_global(repairs.repair_words)
     app.add_template_global(lambda: str(get_locale()), "current_locale")
     app.add_template_global(choose_time_zone, "current_time_zone")
+    app.add_template_global(page_here)
 
 
 def shown_phone(phone: str | None) -> str:
@@ -66,9 +69,9 @@ def contact_name(contact: Contact) -> str:
     return shown_phone(contact.phone) or _("Unknown number")
 
 
-def counted(number: int) -> str:
+def counted(number: int, *, most: int = MOST_COUNTED) -> str:
     """A number that was not counted to its end."""
-    return str(number) if number < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
+    return str(number) if number < most else f"{most - 1}+"
 
 
 def grouped(number: int) -> str:

@@ -9,6 +9,11 @@ from wtforms import StringField, TelField, TextAreaField
 class ReplyForm(FlaskForm):  # type: ignore[misc]
     text = TextAreaField(_("Message"))
     file = FileField(_("File"))
+    # The template with which the message began, and the id of its file where that goes along.
+    template = StringField()
+    template_file = StringField()
+    # The id of the message that is quoted.
+    answers_to = StringField()
     since = StringField()
     form_id = StringField()
 

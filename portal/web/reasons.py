@@ -72,6 +72,11 @@ FAILURES = {
         _("The licence of this unit's WhatsApp server is not active."),
         _("Tell whoever runs the portal, then try again."),
     ),
+    "target_gone": Reason(
+        _("message is gone"),
+        _("The message that this reaction was for is not there any more."),
+        _("There is nothing left to do: set it aside."),
+    ),
     "refused_by_whatsapp": Reason(
         _("refused by WhatsApp"),
         _("WhatsApp refused the message after it was handed over, without saying why."),

@@ -15,15 +15,18 @@ from portal.web import (
     campaigns,
     checks,
     company_export,
+    compression,
     connections,
     consent,
     contacts,
+    conversation_work,
     conversations,
     counting,
     diagnosis,
     errors,
     formats,
     headers,
+    home,
     imports,
     media,
     members,
@@ -33,6 +36,8 @@ from portal.web import (
     operator,
     paces,
     privacy,
+    quick_replies,
+    reactions,
     recipients,
     reference,
     scan,
@@ -46,14 +51,18 @@ from portal.web import (
 )
 
 NOUNS_OF_A_TENANT = (
+    home.bp,
     units.bp,
     checks.bp,
     diagnosis.bp,
     connections.bp,
     conversations.bp,
+    conversation_work.bp,
+    quick_replies.bp,
     media.bp,
     undelivered.bp,
     stories.bp,
+    reactions.bp,
     contacts.bp,
     merges.bp,
     imports.bp,
@@ -79,6 +88,8 @@ def register(app: Flask) -> None:
     counting.register(app)
     errors.register(app)
     headers.register(app)
+    # It sees an answer before those above do: what a browser has already becomes a 304, which they count and log.
+    compression.register(app)
     formats.register(app)
     assets.register(app)
     auth.register(app)

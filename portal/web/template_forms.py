@@ -19,6 +19,10 @@ VARIANTS = tuple(f"variant_{number}" for number in range(1, 6))
 
 class TemplateForm(FlaskForm):  # type: ignore[misc]
     name = StringField(_("Name"), description=_("Only your company sees it."))
+    shortcut = StringField(
+        _("Short cut (optional)"),
+        description=_("Typed after “/” in a conversation, it begins a reply with this template: /price."),
+    )
     variant_1 = TextAreaField(_("Message"))
     variant_2 = TextAreaField(_("Variant %(number)s", number=2))
     variant_3 = TextAreaField(_("Variant %(number)s", number=3))
@@ -33,7 +37,8 @@ class TemplateForm(FlaskForm):  # type: ignore[misc]
     def of(cls, row: TemplateRow) -> Self:
         """The form as it is filled in for a template."""
         texts = dict(zip(VARIANTS, row.version.variants, strict=False))
-        return cls(formdata=None, name=row.template.name, based_on=str(row.newest), **texts)
+        named = {"name": row.template.name, "shortcut": row.template.shortcut}
+        return cls(formdata=None, based_on=str(row.newest), **named, **texts)
 
     @property
     def wants_preview(self) -> bool:
@@ -46,8 +51,13 @@ class TemplateForm(FlaskForm):  # type: ignore[misc]
     @property
     def content(self) -> Content:
         """What somebody wants the template to say."""
-        keeps_file = not self.removes_file.data
-        return Content(self.name.data or "", self.texts, upload=upload_of(self.file), keeps_file=keeps_file)
+        return Content(
+            self.name.data or "",
+            self.texts,
+            upload=upload_of(self.file),
+            keeps_file=not self.removes_file.data,
+            shortcut=self.shortcut.data or "",
+        )
 
     @property
     def version_looked_at(self) -> int:

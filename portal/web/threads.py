@@ -2,24 +2,31 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from heapq import merge
 from itertools import groupby
+from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.models import Campaign, Direction, MediaState, Message, MessageKind
+from portal.models import Campaign, Direction, MediaState, Message, MessageKind, MessageStatus
 from portal.queries.conversations import PAGE, ConversationRow, Position
 from portal.queries.media import File
+from portal.queries.reactions import NEVER_GIVEN
 from portal.queries.threads import Gap, Surroundings
+from portal.services import references
 from portal.web import contents, words
 from portal.web.decisions import Aside
 from portal.web.formats import clock_time, contact_name, day_words
+from portal.web.happenings import Happening
 from portal.web.moments import moment
 
 US = "us"
+US_IN_VAIN = "us, in vain"
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,13 @@ class Quote:
 
 @dataclass(frozen=True)
 class Reaction:
-    """A sign that people put on a message, and who they are."""
+    """A sign that people put on a message, and who they are. `trouble`: what became of ours if it may not be there."""
 
     sign: str
     count: int
     people: str
+    trouble: str = ""
+    story_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Option:
 class Item:
     """One message with what stands around it. `line`: what is said instead of a bubble."""
 
+    is_happening: ClassVar[bool] = False
+
     message: Message
     file: File | None = None
     aside: Aside | None = None
@@ -62,6 +73,14 @@ class Item:
     reactions: tuple[Reaction, ...] = ()
     options: tuple[Option, ...] = ()
     campaign: Campaign | None = None
+
+    @property
+    def at(self) -> datetime:
+        return self.message.occurred_at
+
+    @property
+    def is_answerable(self) -> bool:
+        return references.is_open(self.message)
 
     @property
     def news(self) -> tuple[object, ...]:
@@ -82,10 +101,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Day:
-    """The messages of one day, oldest first."""
+    """The messages of one day, oldest first, with what was noted and done between them."""
 
     label: str
-    items: list[Item]
+    items: list[Item | Happening]
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,11 @@ class Thread:
     def news(self) -> tuple[object, ...]:
         """All that changes what is seen."""
         return tuple((day.label, item.news) for day in self.days for item in day.items)
+
+    @property
+    def newest_message_id(self) -> UUID | None:
+        newest_first = (item for day in reversed(self.days) for item in reversed(day.items))
+        return next((item.message.id for item in newest_first if isinstance(item, Item)), None)
 
 
 def make_thread(
@@ -121,6 +145,13 @@ def make_thread(
         begins_at=begins_at,
         older_before=begins_at if len(messages) >= PAGE else None,
     )
+
+
+def with_happenings(thread: Thread, happenings: Sequence[Happening]) -> Thread:
+    """The same part of the thread, with what was noted and done between its messages."""
+    items = [item for day in thread.days for item in day.items]
+    both = merge(items, happenings, key=lambda item: item.at)
+    return replace(thread, days=_by_day(list(both), thread.row.unit.time_zone))
 
 
 @dataclass(frozen=True)
@@ -163,20 +194,17 @@ class _Arranging:
         first = self.around.referred.get(message.refers_to)
         if first is None:
             return Quote("", _("Answer to an earlier message"))
-        return Quote(self._person(first), words.excerpt(first), first.id if first.id in page else None)
+        return Quote(author_of(first, self.row), words.excerpt(first), first.id if first.id in page else None)
 
     def _reactions(self, referring: list[Message]) -> tuple[Reaction, ...]:
+        reactions = [message for message in referring if message.kind == MessageKind.REACTION]
         given: dict[str, list[str]] = {}
-        for message in referring:
-            sign = message.body.strip()[: contents.LONGEST_REACTION]
-            if message.kind == MessageKind.REACTION and sign:
-                given.setdefault(sign, []).append(self._person(message))
-        return tuple(Reaction(sign, len(people), ", ".join(people)) for sign, people in given.items())
-
-    def _person(self, message: Message) -> str:
-        if message.direction == Direction.OUTBOUND:
-            return str(_("You"))
-        return contents.sender_words(message) or contact_name(self.row.contact)
+        for message in reactions:
+            sign = contents.sign_of(message)
+            if sign and not _is_in_trouble(message):
+                given.setdefault(sign, []).append(author_of(message, self.row))
+        shown = [Reaction(sign, len(people), ", ".join(people)) for sign, people in given.items()]
+        return (*shown, *(_in_trouble(message) for message in reactions if _is_in_trouble(message)))
 
     def _gaps(self, shown: Sequence[Message]) -> dict[UUID, str]:
         """Message id -> what is said before it: before the first that was fetched after a gap."""
@@ -186,6 +214,13 @@ class _Arranging:
                 first.setdefault(message.repair_id, message.id)
         told = {repair_id: gap_words(gap, self.row.unit.time_zone) for repair_id, gap in self.around.gaps.items()}
         return {message_id: told[repair_id] for repair_id, message_id in first.items() if repair_id in told}
+
+
+def author_of(message: Message, row: ConversationRow) -> str:
+    """Who wrote a message of that conversation, in words."""
+    if message.direction == Direction.OUTBOUND:
+        return str(_("You"))
+    return contents.sender_words(message) or contact_name(row.contact)
 
 
 def gap_words(gap: Gap, zone: str) -> str:
@@ -207,12 +242,34 @@ def _latest(referring: Sequence[Message]) -> dict[str, list[Message]]:
     """WhatsApp's id -> the newest reaction and the newest vote of each person; they come oldest first."""
     newest: dict[tuple[str, str, str], Message] = {}
     for message in referring:
-        person = US if message.direction == Direction.OUTBOUND else str(contents.details_of(message).get("sender"))
-        newest[message.refers_to or "", message.kind, person] = message
+        if person := _giver(message):
+            newest[message.refers_to or "", message.kind, person] = message
     found: dict[str, list[Message]] = {}
     for (refers_to, _kind, _person), message in newest.items():
         found.setdefault(refers_to, []).append(message)
     return found
+
+
+def _giver(message: Message) -> str | None:
+    """Who gave it; nobody for one of ours that was never given and about which nothing is left to decide.
+
+    One that waits for a decision stands beside the one before, which WhatsApp still shows.
+    """
+    if message.direction == Direction.INBOUND:
+        return str(contents.details_of(message).get("sender"))
+    if message.status not in NEVER_GIVEN:
+        return US
+    return US_IN_VAIN if _is_in_trouble(message) else None
+
+
+def _is_in_trouble(message: Message) -> bool:
+    is_unsettled = message.status in (MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
+    return message.direction == Direction.OUTBOUND and is_unsettled and message.handled_at is None
+
+
+def _in_trouble(reaction: Message) -> Reaction:
+    sign = contents.sign_of(reaction) or str(_("Reaction taken back"))
+    return Reaction(sign, 1, str(_("You")), str(words.rung(reaction).label), reaction.id)
 
 
 def _options(message: Message, referring: Sequence[Message]) -> tuple[Option, ...]:
@@ -225,9 +282,7 @@ def _options(message: Message, referring: Sequence[Message]) -> tuple[Option, ..
 def _line(message: Message) -> str:
     """What is said of a reaction whose message is not here, and of a vote."""
     if message.kind == MessageKind.REACTION:
-        sign = message.body.strip()[: contents.LONGEST_REACTION]
-        told = _("Reacted with %(sign)s to an earlier message", sign=sign)
-        return str(told if sign else _("Took back a reaction to an earlier message"))
+        return words.reaction_words(message)
     if contents.is_vote(message):
         return _vote_words(message)
     return ""
@@ -241,9 +296,9 @@ def _vote_words(message: Message) -> str:
     return str(_("Took back a vote in a poll") if is_told else _("Voted in a poll"))
 
 
-def _by_day(items: list[Item], zone: str) -> list[Day]:
-    def local_day(item: Item) -> object:
-        return item.message.occurred_at.astimezone(ZoneInfo(zone)).date()
+def _by_day(items: Sequence[Item | Happening], zone: str) -> list[Day]:
+    def local_day(item: Item | Happening) -> object:
+        return item.at.astimezone(ZoneInfo(zone)).date()
 
     days = [list(group) for _day, group in groupby(items, key=local_day)]
-    return [Day(day_words(day[0].message.occurred_at, zone), day) for day in days]
+    return [Day(day_words(day[0].at, zone), day) for day in days]

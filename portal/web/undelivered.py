@@ -200,7 +200,7 @@ def _line(row: UndeliveredRow, bucket: Bucket) -> tuple[object, ...]:
         row.unit.name,
         contact_name(row.contact),
         shown_phone(row.contact.phone),
-        message.body or words.kind_words(message.kind),
+        words.text_of(message) or words.kind_words(message.kind),
         _spreadsheet_time(message.occurred_at, zone),
         words.rung(message).label,
         reason_in(bucket, message.error_code),

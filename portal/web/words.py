@@ -244,6 +244,18 @@ def excerpt(message: Message) -> str:
     return contents.excerpt(message) or kind_words(message.kind)
 
 
+def reaction_words(reaction: Message) -> str:
+    """What a reaction does, where its message does not stand beside it."""
+    sign = contents.sign_of(reaction)
+    told = _("Reacted with %(sign)s to an earlier message", sign=sign)
+    return str(told if sign else _("Took back a reaction to an earlier message"))
+
+
+def text_of(message: Message) -> str:
+    """What a list shows of a message beside its kind: its own text, and of a reaction what it does."""
+    return reaction_words(message) if message.kind == MessageKind.REACTION else message.body
+
+
 def preview(conversation: Conversation) -> str:
     """What a list shows of the newest message of a conversation."""
     kind, lines = conversation.last_message_kind, (conversation.last_message_preview or "").strip().splitlines()

@@ -1,14 +1,7 @@
-// What the pages do beyond htmx: theme, polite polling, countdown, copying, and the composer.
+// What all pages do beyond htmx: polite polling, countdown, copying, files. Conversations add inbox.js.
 "use strict";
 
 (() => {
-  const root = document.documentElement;
-  root.dataset.scripted = "";
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const setTheme = () => { root.dataset.bsTheme = dark.matches ? "dark" : "light"; };
-  setTheme();
-  dark.addEventListener("change", setTheme);
-
   const find = (selector) => document.querySelector(selector);
   const isPoll = (element) => (element.getAttribute("hx-trigger") || "").startsWith("every");
 
@@ -46,29 +39,6 @@
     line.textContent = words;
   };
 
-  // The thread stays at its end when it was there, and keeps its place when older messages come above.
-  let place = null;
-  const scroller = () => find("[data-stick-to-end]");
-  const toEnd = () => { const box = scroller(); if (box) box.scrollTop = box.scrollHeight; };
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const box = scroller();
-    if (!box || !box.contains(event.detail.target)) return;
-    const fromEnd = box.scrollHeight - box.scrollTop;
-    place = {
-      fromEnd,
-      isAtEnd: fromEnd - box.clientHeight < 80,
-      isOlder: event.detail.target.classList.contains("earlier"),
-      isReply: event.detail.requestConfig.verb === "post",
-    };
-  });
-  const keepPlace = () => {
-    const box = scroller();
-    if (!box || !place) return;
-    if (place.isOlder) box.scrollTop = box.scrollHeight - place.fromEnd;
-    else if (place.isAtEnd || place.isReply) toEnd();
-    place = null;
-  };
-
   // Whoever had the focus in a part that is drawn anew without that control goes on at its heading.
   let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -91,29 +61,11 @@
     }
   };
 
-  const showUnread = () => {
-    const list = find("[data-unread]");
-    if (!list) return;
-    const unread = Number(list.dataset.unread);
-    document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
-    const badge = find("[data-unread-badge]");
-    if (!badge) return;
-    badge.hidden = unread === 0;
-    badge.querySelector("[data-unread-number]").textContent = String(unread);
-  };
-
   document.addEventListener("htmx:afterSwap", (event) => {
     unfold();
-    keepPlace();
-    showUnread();
     const swapped = document.getElementById(event.detail.target.id);
     keepFocus(swapped);
     if (swapped) announce(swapped.dataset.announce);
-    const error = find("#composer-error");
-    if (error) find("#composer-text").focus();
-    // Drawn anew, the composer has kept its file but not what stands around it.
-    const file = find("#composer-file");
-    if (file && event.detail.target.id === "composer") showFile(file);
   });
 
   window.setInterval(() => {
@@ -148,72 +100,21 @@
     window.setTimeout(() => { button.textContent = label; announced = ""; }, 2000);
   });
 
-  // Enter sends; while a word is being composed (accents, Asian scripts) it only ends the word.
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    if (event.target.id !== "composer-text") return;
-    event.preventDefault();
-    event.target.form.requestSubmit();
-  });
-  let sent = "";
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.elt.matches("[data-composer]")) sent = event.detail.elt.querySelector("textarea").value;
-  });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    const form = event.detail.elt;
-    if (!form.matches("[data-composer]") || !event.detail.successful || event.detail.xhr.status >= 400) return;
-    const error = find("#composer-error");
-    if (error) error.remove();
-    const text = form.querySelector("textarea");
-    // What was typed meanwhile is the next message.
-    if (text.value.startsWith(sent)) text.value = text.value.slice(sent.length);
-    text.removeAttribute("aria-invalid");
-    dropFile(form);
-    text.focus();
-  });
-
   // A file that is too large is refused here already, and not after minutes of uploading.
-  const showFile = (input) => {
+  const checkFile = (input) => {
     const file = input.files[0];
     const isTooLarge = Boolean(file) && file.size > Number(input.dataset.largest);
     input.setCustomValidity(isTooLarge ? input.dataset.tooLarge : "");
-    const note = input.form.querySelector("[data-file-note]");
-    if (!note) {
-      if (isTooLarge) input.reportValidity();
-      return;
-    }
-    note.hidden = !file;
-    note.classList.toggle("composer__file--bad", isTooLarge);
-    const name = file ? file.name : "";
-    note.querySelector("[data-file-name]").textContent = isTooLarge ? `${name}: ${input.dataset.tooLarge}` : name;
-  };
-  const dropFile = (form) => {
-    const input = form.querySelector("[data-file]");
-    input.value = "";
-    showFile(input);
+    // The composer says it in its own line.
+    if (isTooLarge && !input.form.querySelector("[data-file-note]")) input.reportValidity();
   };
   document.addEventListener("change", (event) => {
-    if (!event.target.matches("[data-file]")) return;
-    const error = find("#composer-error");
-    if (error) error.remove();
-    showFile(event.target);
-    const text = find("#composer-text");
-    if (text && event.target.files[0] && event.target.validity.valid) text.focus();
-  });
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-file-remove]");
-    if (!button) return;
-    dropFile(button.form);
-    button.form.querySelector("[data-file]").focus();
+    if (event.target.matches("[data-file]")) checkFile(event.target);
   });
   const progressOf = (event) => event.detail.elt.querySelector("form > [data-progress]");
   document.addEventListener("htmx:beforeRequest", (event) => {
     const bar = progressOf(event);
-    if (!bar || !event.detail.elt.querySelector("[data-file]").files[0]) return;
-    bar.hidden = false;
-    // What is typed meanwhile would be cleared along with what was sent.
-    const text = event.detail.elt.querySelector("textarea");
-    if (text) text.readOnly = true;
+    if (bar) bar.hidden = !event.detail.elt.querySelector("[data-file]").files[0];
   });
   document.addEventListener("htmx:xhr:progress", (event) => {
     const bar = progressOf(event);
@@ -224,8 +125,6 @@
     if (!bar) return;
     bar.hidden = true;
     bar.removeAttribute("value");
-    const text = event.detail.elt.querySelector("textarea");
-    if (text) text.readOnly = false;
   });
 
   // The short name follows the name until somebody writes one.
@@ -242,10 +141,18 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    toEnd();
-    showUnread();
     // Some browsers keep a chosen file when a page is loaded again.
     const file = find("[data-file]");
-    if (file) showFile(file);
+    if (file) checkFile(file);
+  });
+
+  // What somebody began to write goes with them when they sign out.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[action$='/logout']")) return;
+    try {
+      for (const key of Object.keys(localStorage)) if (key.startsWith("portal:draft:")) localStorage.removeItem(key);
+    } catch {
+      // A browser that keeps nothing has nothing to forget.
+    }
   });
 })();

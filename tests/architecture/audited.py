@@ -14,7 +14,7 @@ CHANGING = ("services", "queries", "background", "outbox", "cli", "jobs")
 ACTION = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
 RECORDERS = ("record", "record_for_operator", "record_own")
 # What looks like an action, and is a name of something else.
-OTHER_NAMES = frozenset({"connection.update", "messages.upsert", "person.json"})
+OTHER_NAMES = frozenset({"connection.update", "messages.upsert", "person.json", "pg_catalog.portuguese"})
 
 Name = tuple[str, str]
 

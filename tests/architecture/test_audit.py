@@ -86,6 +86,10 @@ RECORDED: dict[str, tuple[str, ...]] = {
     "tenant.contacts.tag": ("contact.tagged",),
     "tenant.contacts.tag_many": ("contacts.tagged", "contacts.untagged"),
     "tenant.contacts.untag": ("contact.untagged",),
+    "tenant.conversation_work.assign": ("conversation.assigned",),
+    "tenant.conversation_work.close": ("conversation.closed",),
+    "tenant.conversation_work.delete_note": ("conversation.note_deleted",),
+    "tenant.conversation_work.reopen": ("conversation.reopened",),
     "tenant.diagnosis.fix": (
         "connection.checked",
         "connection.compared",
@@ -114,7 +118,11 @@ RECORDED: dict[str, tuple[str, ...]] = {
     "tenant.message_templates.archive": ("message_template.archived",),
     "tenant.message_templates.create": ("message_template.created",),
     "tenant.message_templates.restore": ("message_template.restored",),
-    "tenant.message_templates.save": ("message_template.renamed", "message_template.saved"),
+    "tenant.message_templates.save": (
+        "message_template.renamed",
+        "message_template.shortcut_changed",
+        "message_template.saved",
+    ),
     "tenant.paces.save": ("unit.pace_changed",),
     "tenant.privacy.erase": ("contact.erasure_asked",),
     "tenant.privacy.save_settings": ("tenant.periods_changed",),
@@ -142,9 +150,12 @@ NOT_RECORDED = {
     "operator.servers.check": "a look at whether a server answers",
     "second_factor.begin": "nothing holds before it is turned on, which is recorded",
     "tenant.campaign_drafts.test": WRITTEN_IN_THE_MESSAGE,
+    "tenant.conversation_work.add_note": "the note itself keeps who wrote it and when",
     "tenant.conversations.reply": WRITTEN_IN_THE_MESSAGE,
     "tenant.conversations.send": WRITTEN_IN_THE_MESSAGE,
+    "tenant.home.fold_first_steps": "what somebody folds away is folded in their own browser only",
     "tenant.media.fetch": "a look at a file that somebody sent",
+    "tenant.reactions.react": WRITTEN_IN_THE_MESSAGE,
     "webhooks.take": "no person calls it, and each event is kept as it came",
 }
 

@@ -26,6 +26,7 @@ from tests.architecture import callers
 from tests.architecture.callers import Caller, Rows, expected, is_page, leaked, names_a_row, names_a_units_row
 from tests.architecture.walk import access_of, apart, everything, methods
 from tests.companies import Company, make_company
+from tests.conversation_work import make_note
 from tests.factories import make_campaign, make_connected_unit, make_conversation, make_media, make_message
 from tests.files import JPEG
 
@@ -70,6 +71,7 @@ def other_unit(acme: Company, own: Rows) -> Company:
     message = make_message(
         acme.scope, conversation, body="Tem vaga na praia?", media_id=make_media(acme.scope, thumbnail=JPEG)
     )
+    make_note(acme.scope, conversation, "Só quer falar da praia", created_by_id=acme.agent.id)
     changed = {"unit": unit, "conversation": conversation, "message": message}
     return apart(Company(**{**vars(acme), **changed}))
 

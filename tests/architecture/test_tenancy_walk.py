@@ -23,7 +23,7 @@ OF_THE_OPERATOR = {
     *(f"operator.people.{name}" for name in ("index", "new", "create")),
     *(f"operator.tenants.{name}" for name in ("new", "create")),
     *(f"operator.audit.{name}" for name in ("index", "export")),
-    *(f"operator.{noun}.index" for noun in ("golive", "metrics", "alerts", "runbook")),
+    *(f"operator.{noun}.index" for noun in ("golive", "metrics", "alerts", "runbook", "components")),
     "operator.alerts.raise_test",
     *(
         f"operator.events.{name}"

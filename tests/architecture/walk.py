@@ -16,6 +16,8 @@ from portal.models import (
     ApiToken,
     Campaign,
     ContactMerge,
+    ConversationEvent,
+    ConversationEventKind,
     Import,
     MessageTemplate,
     Release,
@@ -39,6 +41,7 @@ SAMPLES: dict[str, Callable[[Company], str]] = {
     "unit_id": lambda company: str(company.unit.id),
     "conversation_id": lambda company: str(company.conversation.id),
     "message_id": lambda company: str(company.message.id),
+    "note_id": lambda company: _note_id(company),
     "server_id": lambda company: str(default_server_id()),
     "event_id": lambda company: str(_parked_event_id()),
     "contact_id": lambda company: str(company.conversation.contact_id),
@@ -78,6 +81,13 @@ def _newest(model: Any, company: Company) -> str:
     with across_tenants("a walk looks for a row"):
         owned = select(model.id).where(model.tenant_id == company.scope.tenant_id)
         return str(db.session.scalars(owned.order_by(model.id.desc())).first())
+
+
+def _note_id(company: Company) -> str:
+    """The note in the company's conversation, and not what was done with it since."""
+    with across_tenants("a walk looks for a note"):
+        there = select(ConversationEvent.id).where(ConversationEvent.conversation_id == company.conversation.id)
+        return str(db.session.scalars(there.where(ConversationEvent.kind == ConversationEventKind.NOTE)).first())
 
 
 def _newest_of_none(model: Any) -> str:

@@ -18,6 +18,8 @@ from portal.models import (
     ContactKind,
     Conversation,
     ConversationAlias,
+    ConversationEvent,
+    ConversationEventKind,
     Direction,
     EarlyReceipt,
     EventState,
@@ -40,10 +42,10 @@ from tests.factories import make_message, make_parked_event
 from tests.files import PDF
 
 NUMBER, SHORT_NUMBER, LID = "5511987650001", "551187650001", "998877665544332"
-NAME, TEXT, WORDS = "Filomena", "segredo de estado", "nunca mais"
+NAME, TEXT, WORDS, NOTE = "Filomena", "segredo de estado", "nunca mais", "prefere a tarde"
 FILE = PDF + b"% the file of Filomena"
 # Whatever of these stands anywhere leads to her.
-TRACES = (NUMBER, SHORT_NUMBER, LID, NAME, TEXT, WORDS, FILE.hex())
+TRACES = (NUMBER, SHORT_NUMBER, LID, NAME, TEXT, WORDS, NOTE, FILE.hex())
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ def _make_decisions(filomena: Filomena) -> None:
     consent = {"kind": ConsentKind.OPTED_OUT, "source": ConsentSource.MESSAGE, "words": WORDS, "happened_at": now()}
     with acting_for(scope), atomic():
         scope.add(ConsentEvent(contact_id=filomena.contact_id, message_id=uuid4(), note=NAME, **consent))
+        there = {"unit_id": filomena.conversation.unit_id, "conversation_id": filomena.conversation.id}
+        scope.add(ConversationEvent(kind=ConversationEventKind.NOTE, body=f"{NAME}: {NOTE}", **there))
         listed = db.session.scalars(scope.select(Import)).one()
         listed.layout = {**(listed.layout or {}), "columns": [{"name": "nome", "samples": [NAME]}]}
         scope.add(ImportChunk(import_id=listed.id, number=1, content=f"{NUMBER};{NAME}".encode()))

@@ -193,7 +193,7 @@ def test_conversation_that_only_an_operator_read_stays_unread(
         unread = db.session.scalar(select(Conversation.unread).where(Conversation.id == company.conversation.id))
 
     assert unread == 1
-    assert 'id="composer"' not in page
+    assert 'id="composer-text"' not in page
 
 
 def test_file_that_is_still_at_whatsapp_is_not_offered_to_be_fetched(

@@ -21,6 +21,7 @@ from portal.models import (
     ConnectionStatus,
     Contact,
     Conversation,
+    ConversationEvent,
     Direction,
     Media,
     Message,
@@ -51,6 +52,7 @@ TEXTS = {
     "name": "Clotilde Wanderley",
     "file": "laudo-da-clotilde.pdf",
     "why": "Fala 31",
+    "note": "Paga em dinheiro vivo",
 }
 LATE = now() - 2 * LATE_AFTER
 STATES: dict[str, dict[str, Any]] = {
@@ -92,6 +94,7 @@ def company(database: None) -> Company:
         db.session.execute(scope.update(Contact).where(Contact.id == company.conversation.contact_id).values(person))
         db.session.execute(scope.update(Message).values(told))
         db.session.execute(scope.update(Conversation).values(last_message_preview=TEXTS["text"]))
+        db.session.execute(scope.update(ConversationEvent).values(body=TEXTS["note"]))
         db.session.execute(scope.update(CampaignRecipient).values(told))
         db.session.execute(scope.update(Campaign).values(variants=[TEXTS["text"]]))
         db.session.execute(scope.update(Media).values(file_name=TEXTS["file"]))
@@ -188,7 +191,7 @@ def test_company_itself_sees_its_numbers_and_texts(company: Company, browser: Op
     thread = admin.get(f"/t/acme/conversations/{company.conversation.id}").text
 
     told = secrets_in("".join((*pages, thread)))
-    assert told == {"unit", "expected", "customer", "text", "name", "file"}
+    assert told == {"unit", "expected", "customer", "text", "name", "file", "note"}
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -71,6 +71,23 @@ def test_list_shows_what_each_says(admin: FlaskClient, page: str) -> None:
         assert words in shown
 
 
+def test_short_cut_is_shown_and_edited(admin: FlaskClient) -> None:
+    page = write(admin, "Oi", name="Preço", shortcut="/preco")
+
+    assert "/preco</code>" in admin.get(TEMPLATES).text
+    assert "/preco</code>" in admin.get(page).text
+    assert re.search(r'id="shortcut"[^>]*value="preco"', admin.get(f"{page}/edit").text)
+
+
+def test_taken_short_cut_is_told_beside_its_field(admin: FlaskClient) -> None:
+    write(admin, "Oi", name="Preço", shortcut="preco")
+
+    response = admin.post(NEW, data=filled("Oi", name="Outro", shortcut="Preco"))
+
+    assert response.status_code == 422
+    assert re.search(r'id="shortcut-error">Another template has this short cut already', response.text)
+
+
 def test_contacts_lead_to_templates_and_stay_marked_there(admin: FlaskClient) -> None:
     assert f'href="{TEMPLATES}"' in admin.get("/t/acme/contacts").text
     assert re.search(r'href="/t/acme/contacts" aria-current="true"', admin.get(TEMPLATES).text)

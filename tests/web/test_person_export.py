@@ -26,7 +26,9 @@ from portal.models import (
 )
 from portal.permissions import Role
 from portal.queries import person_messages
+from portal.services import conversation_work
 from portal.tenancy import TenantScope, acting_for
+from tests.conversation_work import make_note
 from tests.factories import make_campaign, make_media, make_message, make_remote_media, make_user
 from tests.files import PDF
 
@@ -90,6 +92,23 @@ def test_archive_tells_a_messages_times_changes_and_author(
     assert message["occurred_at"] == "2026-05-03T12:30:00+00:00"
     assert (message["written_by"], message["text"], message["original_text"]) == ("contact", "novo", "antigo")
     assert message["changes"] == [{"kind": "edit", "text": "novo", "changed_at": "2026-05-03T12:30:00+00:00"}]
+
+
+def test_archive_has_what_was_noted_and_done(
+    acme: TenantScope, admin: FlaskClient, conversation: Conversation, person: str
+) -> None:
+    agent = make_user("bia@acme.test", role=Role.AGENT)
+    make_note(acme, conversation, "prefere a tarde", created_by_id=agent.id)
+    with acting_for(acme):
+        conversation_work.close(acme, conversation.id)
+
+    (chat,) = described(admin, person)["conversations"]
+
+    assert [(one["kind"], one["text"], one["by"]) for one in chat["notes"]] == [
+        ("note", "prefere a tarde", "agent"),
+        ("closed", None, None),
+    ]
+    assert "bia@acme.test" not in json.dumps(chat)
 
 
 def test_archive_names_staff_by_their_role_only(

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import inspect
 
 from portal.clock import now
 from portal.db import atomic, db
@@ -79,7 +80,8 @@ def _enrich(scope: TenantScope, contact_id: UUID, *, attributes: Any, tags: tupl
 def rows(acme: TenantScope) -> Callable[..., list[Any]]:
     def read(model: Any) -> list[Any]:
         with acting_for(acme):
-            return list(db.session.scalars(acme.select(model).execution_options(populate_existing=True)))
+            in_order = acme.select(model).order_by(*inspect(model).primary_key)
+            return list(db.session.scalars(in_order.execution_options(populate_existing=True)))
 
     return read
 
