@@ -4,7 +4,7 @@ Three fences (ADR 1): only a scope builds statements on tenant-owned tables, a s
 other statement on them, and PostgreSQL's row-level security filters once more by the bound tenant.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,9 +15,12 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Delete,
+    Result,
     Select,
     Table,
     Update,
+    Uuid,
+    bindparam,
     delete,
     event,
     literal,
@@ -36,6 +39,9 @@ from portal.permissions import ALLOWED_BY_GRANT, Permission, Role, allows
 Model = TypeVar("Model", bound=Base)
 TENANT_ROLE = "portal_tenant"
 SYSTEM_ROLE = "portal_system"
+# As many forms of statements as SQLAlchemy keeps compiled.
+MOST_KNOWN = 500
+_KNOWN_TABLES: dict[Any, frozenset[str]] = {}
 
 
 class UnscopedQuery(Exception):
@@ -119,13 +125,69 @@ class TenantScope:
         db.session.add(row)
         return row
 
+    def execute(self, form: "Form", **values: Any) -> Result[*tuple[Any, ...]]:
+        """Fill in the form with this scope and these values, and execute it."""
+        statement = form.statement(is_limited=self.unit_ids is not None)
+        bound = statement.execution_options(tenant_scoped=self.tenant_id)
+        return db.session.execute(bound, {**values, **self._own_values})
+
+    @property
+    def _own_values(self) -> dict[str, Any]:
+        """What a form leaves open, by the names that `_StandIn` gave it."""
+        units = {} if self.unit_ids is None else {"scope_unit_ids": sorted(self.unit_ids)}
+        return {"scope_tenant_id": self.tenant_id, "scope_user_id": self.user_id, **units}
+
     def _limits(self, model: type[Base]) -> list[Any]:
         owner_column = "id" if model.__tablename__ == "tenants" else "tenant_id"
-        limits = [_column(model, owner_column) == self.tenant_id]
+        limits = [_column(model, owner_column) == self._owner]
         unit_column = "id" if model.__tablename__ == "units" else "unit_id"
         if self.unit_ids is not None and hasattr(model, unit_column):
-            limits.append(_column(model, unit_column).in_(sorted(self.unit_ids)))
+            limits.append(_column(model, unit_column).in_(self._units))
         return limits
+
+    @property
+    def _owner(self) -> Any:
+        return self.tenant_id
+
+    @property
+    def _units(self) -> Any:
+        return sorted(self.unit_ids or ())
+
+
+class _StandIn(TenantScope):
+    """Whoever will execute a form: what it builds leaves their tenant and units open, and nobody may execute that."""
+
+    @property
+    def _owner(self) -> Any:
+        return bindparam("scope_tenant_id", type_=Uuid())
+
+    @property
+    def _units(self) -> Any:
+        return bindparam("scope_unit_ids", expanding=True, type_=Uuid())
+
+
+# The id of no tenant: what is not filled in by a scope, the session guard refuses.
+_NO_TENANT = UUID(int=0)
+
+
+class Form:
+    """A select that is built once for the scopes of all tenants.
+
+    For statements that are large and asked all the time: to build one takes longer than its answer. `build` gets a
+    scope that leaves open whose it is, and names its own values with `bindparam`; `TenantScope.execute` fills in both.
+    """
+
+    def __init__(self, build: Callable[[TenantScope], Select[Any]]) -> None:
+        self._build = build
+        self._built: dict[bool, Select[Any]] = {}
+
+    def statement(self, *, is_limited: bool) -> Select[Any]:
+        """The open statement, for scopes of some units only or of all."""
+        if is_limited not in self._built:
+            user_id: Any = bindparam("scope_user_id", type_=Uuid())
+            scope = _StandIn(_NO_TENANT, user_id, unit_ids=frozenset() if is_limited else None)
+            self._built[is_limited] = self._build(scope)
+        return self._built[is_limited]
 
 
 @dataclass(frozen=True)
@@ -287,14 +349,31 @@ def _set_local(connection: Connection, settings: Mapping[str, str]) -> CursorRes
     return connection.execute(text(f"SELECT {calls}"), {f"v{i}": value for i, value in enumerate(settings.values())})
 
 
-def _tenant_tables(statement: Any) -> set[str]:
+def _tenant_tables(statement: Any) -> frozenset[str]:
+    """The tables of tenants that the statement names.
+
+    Statements with the same cache key become the same SQL, which is why SQLAlchemy compiles them once: so they name the
+    same tables, and are read once too. One without a key is read each time.
+    """
+    key = statement._generate_cache_key()
+    if key is None:
+        return _read_tables(statement)
+    known = _KNOWN_TABLES.get(key.key)
+    if known is None:
+        if len(_KNOWN_TABLES) >= MOST_KNOWN:
+            _KNOWN_TABLES.clear()
+        known = _KNOWN_TABLES[key.key] = _read_tables(statement)
+    return known
+
+
+def _read_tables(statement: Any) -> frozenset[str]:
     found: set[str] = set()
     for element in visitors.iterate(statement):
         # A common table expression named only in a condition is no child of the statement: look through its column.
         origin = getattr(element, "table", None)
         tables = [element, *(visitors.iterate(origin) if isinstance(origin, CTE) else ())]
         found |= {t.name for t in tables if isinstance(t, Table) and (t.name == "tenants" or "tenant_id" in t.c)}
-    return found
+    return frozenset(found)
 
 
 def _column(model: type[Base], name: str) -> Any:

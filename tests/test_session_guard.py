@@ -9,6 +9,7 @@ from sqlalchemy import Executable, delete, exists, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
+from portal import tenancy
 from portal.db import atomic, db
 from portal.models import Contact, Conversation, EvolutionServer, Message, Tenant, Unit, UserUnit
 from portal.tenancy import TenantScope, UnscopedQuery, acting_for, tenant_transaction
@@ -77,6 +78,28 @@ def test_statement_that_no_scope_built_is_refused(acme: Company, build: Callable
 def test_statement_on_tenants_is_refused_while_nobody_is_bound(database: None, build: Callable[[], Any]) -> None:
     with pytest.raises(UnscopedQuery):
         db.session.execute(build())
+
+
+@pytest.mark.parametrize("build", UNSCOPED.values(), ids=UNSCOPED)
+def test_statement_that_passed_before_is_refused_all_the_same(acme: Company, build: Callable[[], Any]) -> None:
+    """What was read of a statement is kept for others of the same form, but not who may execute it."""
+    with acting_for(acme.scope):
+        for _ in range(2):
+            with pytest.raises(UnscopedQuery):
+                db.session.execute(build())
+        with pytest.raises(UnscopedQuery):
+            db.session.execute(build().execution_options(tenant_scoped=uuid4()))
+
+
+def test_guard_forgets_statements_before_they_grow_too_many(acme: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.tenancy.MOST_KNOWN", 3)
+
+    with acting_for(acme.scope):
+        for number in range(10):
+            with pytest.raises(UnscopedQuery):
+                db.session.execute(select(Unit.id, *(literal(one) for one in range(number))))
+
+    assert len(tenancy._KNOWN_TABLES) <= 3
 
 
 ASKED_OF_SESSION: dict[str, Callable[[Company], object]] = {

@@ -4,13 +4,22 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, select
 
 from portal.db import atomic, db
 from portal.errors import NotFound
 from portal.models import Contact, Conversation, Lane, Message, Tenant, Unit
 from portal.permissions import Permission, Role
-from portal.tenancy import TenantScope, UnscopedQuery, across_tenants, acting_for, bind, tenant_transaction, unbind
+from portal.tenancy import (
+    Form,
+    TenantScope,
+    UnscopedQuery,
+    across_tenants,
+    acting_for,
+    bind,
+    tenant_transaction,
+    unbind,
+)
 from tests.companies import Company, make_company
 from tests.factories import make_unit
 
@@ -32,6 +41,39 @@ def test_scope_sees_its_own_rows_only(acme: Company, rival: Company) -> None:
         assert [message.id for message in seen] == [acme.message.id]
         with pytest.raises(NotFound):
             acme.scope.get(Message, rival.message.id)
+
+
+OWN_UNITS = Form(lambda scope: scope.select(Unit, Unit.id, bindparam("said", type_=String())))
+
+
+def test_form_is_built_once_and_shows_each_scope_its_own(acme: Company, rival: Company) -> None:
+    other = make_unit(acme.scope, "praia")
+    limited = TenantScope(acme.scope.tenant_id, unit_ids=frozenset({other.id}))
+    without = TenantScope(acme.scope.tenant_id, unit_ids=frozenset())
+    seen = {}
+
+    for name, scope in {"acme": acme.scope, "rival": rival.scope, "limited": limited, "without": without}.items():
+        with acting_for(scope):
+            seen[name] = {tuple(row) for row in scope.execute(OWN_UNITS, said=name)}
+
+    assert seen["acme"] == {(acme.unit.id, "acme"), (other.id, "acme")}
+    assert seen["rival"] == {(rival.unit.id, "rival")}
+    assert seen["limited"] == {(other.id, "limited")}
+    assert seen["without"] == set()
+    assert OWN_UNITS.statement(is_limited=True) is OWN_UNITS.statement(is_limited=True)
+
+
+def test_form_is_filled_in_by_the_bound_scope_only(acme: Company, rival: Company) -> None:
+    theirs = {"scope_tenant_id": rival.scope.tenant_id, "said": ""}
+
+    with acting_for(acme.scope):
+        with pytest.raises(UnscopedQuery):
+            rival.scope.execute(OWN_UNITS, said="")
+        with pytest.raises(UnscopedQuery):
+            db.session.execute(OWN_UNITS.statement(is_limited=False), theirs)
+        seen = list(acme.scope.execute(OWN_UNITS, **theirs))
+
+    assert [row[0] for row in seen] == [acme.unit.id]
 
 
 def test_scope_stamps_what_it_adds_and_inserts(acme: Company, rival: Company) -> None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func
 
 from portal.db import among, db
 from portal.models import Campaign, CampaignRecipient, Contact, Message, MessageSource, Unit
 from portal.queries.campaigns import WITHOUT_AUDIENCE, RecipientRow, Rung, rung_of_recipient, with_messages
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,19 @@ class CampaignLine:
 
 def list_lines(scope: TenantScope, contact_ids: Collection[UUID], *, limit: int | None = None) -> list[CampaignLine]:
     """The lines of these contacts in campaigns that the scope sees, the latest turn first."""
+    rows = scope.execute(_LINES, contacts=list(contact_ids), most=limit)
+    return [
+        CampaignLine(campaign, unit, RecipientRow(recipient, contact, message, Rung(rung)))
+        for campaign, unit, recipient, contact, message, rung in rows
+    ]
+
+
+def _lines(scope: TenantScope) -> Select[Any]:
     of_campaign = (Campaign.tenant_id == CampaignRecipient.tenant_id) & (Campaign.id == CampaignRecipient.campaign_id)
     of_contact = (Contact.tenant_id == CampaignRecipient.tenant_id) & (Contact.id == CampaignRecipient.contact_id)
     of_unit = (Unit.tenant_id == Campaign.tenant_id) & (Unit.id == Campaign.unit_id)
     columns = (Campaign, Unit, CampaignRecipient, Contact, Message, rung_of_recipient())
-    statement = (
+    return (
         with_messages(
             scope.select(CampaignRecipient, *columns)
             .select_from(CampaignRecipient)
@@ -37,17 +46,15 @@ def list_lines(scope: TenantScope, contact_ids: Collection[UUID], *, limit: int 
         )
         .options(WITHOUT_AUDIENCE)
         .where(
-            among(CampaignRecipient.contact_id, contact_ids),
+            CampaignRecipient.contact_id == any_(bindparam("contacts", type_=ARRAY(Uuid()))),
             CampaignRecipient.campaign_id.in_(scope.select(Campaign, Campaign.id)),
         )
         .order_by(func.coalesce(CampaignRecipient.handed_at, Campaign.created_at).desc(), Campaign.id.desc())
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer()))
     )
-    rows = db.session.execute(statement)
-    return [
-        CampaignLine(campaign, unit, RecipientRow(recipient, contact, message, Rung(rung)))
-        for campaign, unit, recipient, contact, message, rung in rows
-    ]
+
+
+_LINES = Form(_lines)
 
 
 def find_campaign(scope: TenantScope, message: Message) -> Campaign | None:

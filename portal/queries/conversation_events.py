@@ -1,17 +1,19 @@
 """What the people here noted in a conversation, and what they did with it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import DateTime, Select, Uuid, bindparam
 from sqlalchemy.orm import aliased
 
-from portal.db import db
 from portal.models import ConversationEvent, User
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # Beyond these nobody reads what stands between a page of messages.
 MOST = 500
+EVER, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,24 @@ def list_events(
     scope: TenantScope, conversation_id: UUID, *, since: datetime | None = None, before: datetime | None = None
 ) -> list[EventRow]:
     """The newest events of that time, oldest first: at `since` or after it, and before `before`."""
+    found = scope.execute(_EVENTS, conversation=conversation_id, since=since or EVER, before=before or NEVER)
+    return [EventRow(*row) for row in found][::-1]
+
+
+def _newest_first(scope: TenantScope) -> Select[Any]:
     by, to = aliased(User), aliased(User)
-    statement = (
+    return (
         scope.select(ConversationEvent, ConversationEvent, by.email, to.email)
         .outerjoin(by, (by.tenant_id == ConversationEvent.tenant_id) & (by.id == ConversationEvent.created_by_id))
         .outerjoin(to, (to.tenant_id == ConversationEvent.tenant_id) & (to.id == ConversationEvent.assigned_to_id))
-        .where(ConversationEvent.conversation_id == conversation_id)
+        .where(
+            ConversationEvent.conversation_id == bindparam("conversation", type_=Uuid()),
+            ConversationEvent.created_at >= bindparam("since", type_=DateTime(timezone=True)),
+            ConversationEvent.created_at < bindparam("before", type_=DateTime(timezone=True)),
+        )
+        .order_by(ConversationEvent.created_at.desc(), ConversationEvent.id.desc())
+        .limit(MOST)
     )
-    if since is not None:
-        statement = statement.where(ConversationEvent.created_at >= since)
-    if before is not None:
-        statement = statement.where(ConversationEvent.created_at < before)
-    newest_first = statement.order_by(ConversationEvent.created_at.desc(), ConversationEvent.id.desc()).limit(MOST)
-    return [EventRow(*row) for row in db.session.execute(newest_first)][::-1]
+
+
+_EVENTS = Form(_newest_first)

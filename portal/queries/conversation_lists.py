@@ -1,22 +1,40 @@
 """Lists of conversations, newest first, by keyset: some of them, what waits in them, and whether anything changed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, cast, false, func, literal, select, true, tuple_
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Date,
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from portal.clock import now
 from portal.db import among, db
-from portal.models import Contact, Conversation, Direction, Message, Tenant
+from portal.models import Contact, Conversation, Direction, Message, Tenant, Unit
 from portal.queries import consent
 from portal.queries.contact_search import matches
 from portal.queries.conversations import PAGE, ConversationRow, Position, is_unread, sum_of_unread, with_contact
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # Whoever has more that waits is told "99+", so that no look counts for long.
 MOST_COUNTED = 100
@@ -99,9 +117,29 @@ def find_mark(scope: TenantScope, wanted: Filter, *, before: Position | None = N
 
     Most looks of a day ask for nothing else, so it is one statement, and no row leaves the database.
     """
+    form = _mark_form(replace(wanted, unit_id=None), wanted.unit_id is not None, before is not None)
+    place = {"before_at": before.at, "before_id": before.id} if before else {}
+    unit = {"unit_id": wanted.unit_id} if wanted.unit_id else {}
+    return str(scope.execute(form, now=now(), **place, **unit).scalar_one())
+
+
+@lru_cache(maxsize=64)
+def _mark_form(wanted: Filter, of_unit: bool, is_older: bool) -> Form:
+    """There are few kinds of pages, however many units and places in the list."""
+    unit_id: Any = bindparam("unit_id", type_=Uuid())
+    at: Any = bindparam("before_at", type_=DateTime(timezone=True))
+    id_: Any = bindparam("before_id", type_=Uuid())
+    filled = replace(wanted, unit_id=unit_id) if of_unit else wanted
+    return Form(lambda scope: _mark(scope, filled, Position(at, id_) if is_older else None))
+
+
+def _mark(scope: TenantScope, wanted: Filter, before: Position | None) -> Select[Any]:
+    # By the clock of each unit: from midnight on what was shown with its time is shown as of yesterday.
+    today = cast(func.timezone(Unit.time_zone, bindparam("now", type_=DateTime(timezone=True))), Date).label("today")
     page = (
-        scope.select(Conversation, *_SHOWN)
+        scope.select(Conversation, *_SHOWN, today)
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
+        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
         .where(*_conditions(scope, wanted, before))
         .order_by(*_NEWEST_FIRST)
         .limit(PAGE)
@@ -114,7 +152,7 @@ def find_mark(scope: TenantScope, wanted: Filter, *, before: Position | None = N
     lines = select(func.string_agg(line, between)).select_from(page).outerjoin(newest, is_ours)
     counts = func.row(*_counts(scope, wanted.unit_id), _scalar(consent.number_doubted(scope, wanted.unit_id)))
     seen = func.concat(lines.scalar_subquery(), cast(counts, Text))
-    return str(db.session.scalar(scope.select(Tenant, func.md5(seen))))
+    return scope.select(Tenant, func.md5(seen))
 
 
 _NEWEST_FIRST = (Conversation.last_message_at.desc(), Conversation.id.desc())
@@ -129,7 +167,9 @@ _SHOWN = (
     Conversation.last_message_kind,
     Conversation.doubted_at,
     Contact.name,
+    Contact.phone,
     Contact.opted_out_at,
+    Unit.name.label("unit_name"),
 )
 _STATE = ("status", "source", "accepted_at", "error_code")
 
@@ -167,7 +207,7 @@ def _in_work(scope: TenantScope, work: Work) -> list[ColumnElement[bool]]:
     if work == Work.WAITING:
         return [is_open, Conversation.assigned_to_id.is_(None)]
     if work == Work.MINE:
-        return [is_open, Conversation.assigned_to_id == scope.user_id if scope.user_id else false()]
+        return [is_open, false() if scope.user_id is None else Conversation.assigned_to_id == scope.user_id]
     return [is_open]
 
 

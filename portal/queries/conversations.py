@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, bindparam, func, literal, tuple_
 
 from portal.db import db
+from portal.errors import NotFound
 from portal.models import Contact, Conversation, ConversationAlias, Message, MessageStatus, Unit
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 PAGE = 50
 LONGEST_OPEN_THREAD = 500
@@ -61,9 +62,15 @@ class Place:
 
 def get_conversation(scope: TenantScope, conversation_id: UUID) -> ConversationRow:
     """The conversation, or the one that it was joined to: its id may be another. Raises NotFound."""
-    found = find_current(scope, conversation_id)
-    row = db.session.execute(with_contact(scope).where(Conversation.id == found.id)).one()
-    return ConversationRow(*row)
+    row = _find_row(scope, conversation_id) or _find_row(scope, find_current(scope, conversation_id).id)
+    if row is None:
+        raise NotFound("no such conversation")
+    return row
+
+
+def _find_row(scope: TenantScope, conversation_id: UUID) -> ConversationRow | None:
+    row = scope.execute(_ROW, conversation=conversation_id).one_or_none()
+    return ConversationRow(*row) if row else None
 
 
 def find_current(scope: TenantScope, conversation_id: UUID) -> Conversation:
@@ -100,6 +107,11 @@ def list_messages_since(
     )
     newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(limit)
     return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))
+
+
+def has_older(scope: TenantScope, conversation_id: UUID, place: Position) -> bool:
+    """Whether the conversation has a message before that place."""
+    return bool(list_messages(scope, conversation_id, before=place, limit=1))
 
 
 def get_message(scope: TenantScope, message_id: UUID) -> Message:
@@ -174,3 +186,6 @@ def with_contact(scope: TenantScope) -> Select[Any]:
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
     )
+
+
+_ROW = Form(lambda scope: with_contact(scope).where(Conversation.id == bindparam("conversation", type_=Uuid())))

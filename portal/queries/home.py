@@ -13,6 +13,8 @@ from portal.db import db, first_id_at
 from portal.models import (
     Campaign,
     Connection,
+    Contact,
+    ContactKind,
     Conversation,
     DeliveryState,
     Direction,
@@ -202,10 +204,13 @@ def _unanswered(scope: TenantScope, *columns: Any) -> Select[Any]:
         scope.select(Conversation, *columns)
         .select_from(Conversation)
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+        .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .where(
             Conversation.status == literal("open", literal_execute=True),
             Conversation.assigned_to_id.is_(None),
             Conversation.last_message_direction == Direction.INBOUND,
+            # In a group nobody waits for the company, and nobody here can write there.
+            Contact.kind == ContactKind.PERSON,
             Unit.archived_at.is_(None),
         )
     )

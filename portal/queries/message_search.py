@@ -21,10 +21,12 @@ MOST_FOUND = 30
 SHORTEST_BEGINNING = 3
 WORD = re.compile(r"\w+")
 # Words that hang together, as addresses, numbers and double names do: they may be one word in the index.
-_CHUNK = re.compile(r"\w+(?:[.,:@/+_-]\w+)*")
+_CHUNK = re.compile(r"\w+(?:(?:://|[.,:@/+_?=&%#~-])\w+)*")
 # Singular and plural of these come to different stems: cartão, cartões, pães. The root is what stands before.
 _NASAL = re.compile(r"(?<=\w\w)(?:ao|oes|aes)$")
 _NASALS = ("ão", "ões", "ães")
+# What stands before a number belongs to it in the index, and be it the dash within a telephone number.
+_SIGNS = ("", "-", "+")
 _LEXEME = re.compile(r"'((?:[^']|'')*)'(?::(\*))?")
 
 
@@ -104,6 +106,9 @@ def _forms(word: str, *, is_last: bool) -> str:
 
 
 def _numbers(word: str) -> list[str]:
+    """Singular and plural; a number with and without a sign."""
+    if word.isdigit():
+        return [sign + word for sign in _SIGNS]
     ending = _NASAL.search(plain(word))
     return [word[: ending.start()] + nasal for nasal in _NASALS] if ending else [word]
 

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, Uuid, bindparam, select, tuple_
 
 from portal.clock import now
 from portal.db import db
 from portal.models import Connection, EvolutionServer, Lane, Message, MessageStatus, Tenant
 from portal.queries import undelivered
 from portal.queries.undelivered import MOST_COUNTED, Bucket, Filter
-from portal.tenancy import TenantScope, across_tenants
+from portal.tenancy import Form, TenantScope, across_tenants
 
 
 class Cause(StrEnum):
@@ -103,11 +104,25 @@ def get_sending(scope: TenantScope, unit_id: UUID) -> Sending:
 
 
 def get_gates(scope: TenantScope, unit_id: UUID) -> Gates:
-    same_unit = (Lane.tenant_id == Connection.tenant_id) & (Lane.unit_id == Connection.unit_id)
-    statement = scope.select(Connection, Connection, Lane).join(Lane, same_unit).where(Connection.unit_id == unit_id)
-    connection, lane = db.session.execute(statement.execution_options(populate_existing=True)).one()
+    own = get_own_gates(scope, unit_id)
     suspended_at = db.session.scalar(scope.select(Tenant, Tenant.suspended_at))
-    return Gates(connection, lane, _find_server_pause(lane.evolution_server_id), suspended_at)
+    return Gates(own.connection, own.lane, _find_server_pause(own.lane.evolution_server_id), suspended_at)
+
+
+def get_own_gates(scope: TenantScope, unit_id: UUID) -> Gates:
+    """Those of the unit alone, for whoever asks for its state and for new chats: nothing of its server or company."""
+    connection, lane = scope.execute(_OWN_GATES, unit=unit_id).one()
+    return Gates(connection, lane, server_pause=None)
+
+
+def _own_gates(scope: TenantScope) -> Select[Any]:
+    same_unit = (Lane.tenant_id == Connection.tenant_id) & (Lane.unit_id == Connection.unit_id)
+    statement = scope.select(Connection, Connection, Lane).join(Lane, same_unit)
+    of_unit = statement.where(Connection.unit_id == bindparam("unit", type_=Uuid()))
+    return of_unit.execution_options(populate_existing=True)
+
+
+_OWN_GATES = Form(_own_gates)
 
 
 def count_ahead(scope: TenantScope, message: Message) -> int:

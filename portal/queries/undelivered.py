@@ -1,6 +1,6 @@
 """Messages that wait for a person: surely not sent, perhaps sent, and handed over without any receipt."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, desc, exists, func, literal, select, true
 
 from portal.clock import now
-from portal.db import db, end_read
+from portal.db import among, db, end_read
 from portal.models import (
     Campaign,
     CampaignRecipient,
@@ -21,6 +21,7 @@ from portal.models import (
     MessageKind,
     MessageSource,
     MessageStatus,
+    Tenant,
     Unit,
 )
 from portal.tenancy import TenantScope
@@ -161,13 +162,32 @@ def count_by_unit(scope: TenantScope, message_ids: Sequence[UUID]) -> list[tuple
 
 def count_waiting(scope: TenantScope) -> int:
     """How many messages wait for a person, counted up to MOST_COUNTED."""
-    return min(MOST_COUNTED, sum(count_some(scope, Filter(bucket)) for bucket in Bucket))
+    counts = [
+        select(func.count()).select_from(_some(scope, Filter(bucket)).subquery()).scalar_subquery() for bucket in Bucket
+    ]
+    return min(MOST_COUNTED, sum(db.session.execute(scope.select(Tenant, *counts)).one()))
 
 
 def count_some(scope: TenantScope, wanted: Filter) -> int:
     """How many messages the filter has, counted up to MOST_COUNTED."""
-    statement = _chosen(scope, wanted, Message.id).order_by(*_INDEXED[wanted.bucket]).limit(MOST_COUNTED)
-    return len(db.session.scalars(statement).all())
+    return len(db.session.scalars(_some(scope, wanted)).all())
+
+
+def _some(scope: TenantScope, wanted: Filter) -> Select[Any]:
+    return _chosen(scope, wanted, Message.id).order_by(*_INDEXED[wanted.bucket]).limit(MOST_COUNTED)
+
+
+def list_stopped(scope: TenantScope, message_ids: Collection[UUID]) -> dict[UUID, CampaignState]:
+    """Of these messages those of a campaign that is not to go on, and how that one stands."""
+    statement = (
+        scope.select(CampaignRecipient, CampaignRecipient.message_id, Campaign.state)
+        .join(
+            Campaign,
+            (Campaign.tenant_id == CampaignRecipient.tenant_id) & (Campaign.id == CampaignRecipient.campaign_id),
+        )
+        .where(among(CampaignRecipient.message_id, message_ids), Campaign.state.not_in(GOING_ON))
+    )
+    return {message_id: CampaignState(state) for message_id, state in db.session.execute(statement)}
 
 
 def find_resends(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Message]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, DateTime, and_, bindparam, select, update
 
 from portal.clock import now
 from portal.db import atomic, db, first_id_at
@@ -61,20 +62,19 @@ def start(account: Account, *, address: str | None, user_agent: str) -> str:
 def find(token: str) -> OpenSession | None:
     """The session of this cookie, unless it was ended, is over, or its person may sign in no more."""
     with across_tenants("a cookie finds its person"):
-        row = db.session.scalar(select(UserSession).where(UserSession.token_hash == fingerprint(token), _is_open()))
-        account = accounts.find_account(row.user_id) if row else None
-        if row is None or account is None:
+        found = db.session.execute(_FOUND, {"token": fingerprint(token), "now": now()}).one_or_none()
+        if found is None:
             return None
-        session = OpenSession(row.id, account, row.confirmed_at)
-        if now() - row.used_at > USE_NOTED_EVERY:
-            _change(session.id, used_at=now())
-        return session
+        *person, id_, confirmed_at, used_at = found
+        if now() - used_at > USE_NOTED_EVERY:
+            _change(id_, used_at=now())
+        return OpenSession(id_, accounts.make_account(*person), confirmed_at)
 
 
 def list_open(account: Account) -> Sequence[UserSession]:
     """All of a person's sessions that go on, the one used last first."""
     with across_tenants(OWN):
-        own = select(UserSession).where(UserSession.user_id == account.id, _is_open())
+        own = select(UserSession).where(UserSession.user_id == account.id, _is_open(now()))
         return db.session.scalars(own.order_by(UserSession.used_at.desc(), UserSession.id.desc())).all()
 
 
@@ -114,7 +114,7 @@ def end_others(session: OpenSession, *, address: str | None) -> int:
 
 
 def _end_where(session: OpenSession, which: ColumnElement[bool], address: str | None) -> int:
-    own = update(UserSession).where(UserSession.user_id == session.account.id, which, _is_open())
+    own = update(UserSession).where(UserSession.user_id == session.account.id, which, _is_open(now()))
     with across_tenants(OWN), atomic():
         ended = db.session.scalars(own.values(revoked_at=now()).returning(UserSession.id)).all()
         if ended:
@@ -123,10 +123,17 @@ def _end_where(session: OpenSession, which: ColumnElement[bool], address: str | 
     return len(ended)
 
 
-def _is_open() -> ColumnElement[bool]:
-    return and_(
-        UserSession.revoked_at.is_(None), UserSession.expires_at > now(), UserSession.used_at > now() - UNUSED_FOR
-    )
+def _is_open(at: Any) -> ColumnElement[bool]:
+    return and_(UserSession.revoked_at.is_(None), UserSession.expires_at > at, UserSession.used_at > at - UNUSED_FOR)
+
+
+# Built once: every request begins with it.
+_FOUND = (
+    accounts.select_people()
+    .join(UserSession, UserSession.user_id == User.id)
+    .add_columns(UserSession.id, UserSession.confirmed_at, UserSession.used_at)
+    .where(UserSession.token_hash == bindparam("token"), _is_open(bindparam("now", type_=DateTime(timezone=True))))
+)
 
 
 def _change(session_id: UUID, **values: object) -> None:

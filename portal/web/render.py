@@ -22,10 +22,14 @@ def render_news(page: str, *, fragment: str, news: object, status: int = 200, **
 
     `news` is all that the fragment's look depends on; its hash goes into the fragment as `seen`.
     """
-    seen = seen_mark(news)
-    if wants_part() and request.args.get("seen") == seen:
+    if is_seen(news):
         return Response(status=204)
-    return render(page, fragment=fragment, status=status, seen=seen, **context)
+    return render(page, fragment=fragment, status=status, seen=seen_mark(news), **context)
+
+
+def is_seen(news: object) -> bool:
+    """Whether this is a poll of somebody who has seen these news already."""
+    return wants_part() and request.args.get("seen") == seen_mark(news)
 
 
 def seen_mark(news: object) -> str:

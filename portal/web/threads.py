@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.models import Campaign, Direction, MediaState, Message, MessageKind, MessageStatus
-from portal.queries.conversations import PAGE, ConversationRow, Position
+from portal.models import Campaign, Direction, Message, MessageKind, MessageStatus
+from portal.queries.conversations import ConversationRow, Position
 from portal.queries.media import File
 from portal.queries.reactions import NEVER_GIVEN
 from portal.queries.threads import Gap, Surroundings
@@ -82,22 +82,6 @@ class Item:
     def is_answerable(self) -> bool:
         return references.is_open(self.message)
 
-    @property
-    def news(self) -> tuple[object, ...]:
-        """All that changes what is seen of it."""
-        message = self.message
-        state = (message.id, message.status, message.accepted_at, message.error_code, message.body, self.aside)
-        changes = (message.edited_at, message.deleted_at, message.details, self.gap, self.line, self.quote)
-        return (*state, *changes, self.reactions, self.options, self._news_of_file)
-
-    @property
-    def _news_of_file(self) -> tuple[object, ...]:
-        if self.file is None:
-            return ()
-        media = self.file.media
-        is_stored = media.state == MediaState.STORED
-        return (media.state, is_stored or media.fetch_at is not None, media.fetch_error)
-
 
 @dataclass(frozen=True)
 class Day:
@@ -117,11 +101,6 @@ class Thread:
     older_before: Position | None
 
     @property
-    def news(self) -> tuple[object, ...]:
-        """All that changes what is seen."""
-        return tuple((day.label, item.news) for day in self.days for item in day.items)
-
-    @property
     def newest_message_id(self) -> UUID | None:
         newest_first = (item for day in reversed(self.days) for item in reversed(day.items))
         return next((item.message.id for item in newest_first if isinstance(item, Item)), None)
@@ -134,6 +113,7 @@ def make_thread(
     *,
     files: dict[UUID, File],
     asides: dict[UUID, Aside],
+    has_older: bool,
 ) -> Thread:
     """Arrange one page of messages for reading. `files`, `asides`: message id -> what it carries, what is below it."""
     messages = newest_first[::-1]
@@ -143,7 +123,7 @@ def make_thread(
         row=row,
         days=_by_day(arranging.items(), row.unit.time_zone),
         begins_at=begins_at,
-        older_before=begins_at if len(messages) >= PAGE else None,
+        older_before=begins_at if has_older else None,
     )
 
 
