@@ -16,6 +16,7 @@ from portal.db import atomic, db
 from portal.extensions import init_parts
 from portal.models import Tenant
 from portal.monitor import gate
+from portal.queries import message_search
 from portal.tenancy import UnscopedQuery, across_tenants, acting_for
 from tests.companies import Company, make_company
 from tests.conftest import make_config
@@ -141,6 +142,18 @@ def test_what_happens_is_noted_for_the_companys_own_endpoints(acme: Company, riv
     make_message(acme.scope, acme.conversation)
 
     assert (noted(ours), noted(theirs)) == ([("message.received", "received")], [])
+
+
+def test_search_finds_the_bound_tenants_messages_only(acme: Company, rival: Company) -> None:
+    for company in (acme, rival):
+        make_message(company.scope, company.conversation, body=f"O boleto da {company.slug}")
+
+    with acting_for(acme.scope):
+        words = message_search.read_words("boletos")
+        assert words is not None
+        found = [hit.message.body for hit in message_search.find_messages(acme.scope, words)]
+
+    assert found == ["O boleto da acme"]
 
 
 def test_session_guard_holds_here_too(acme: Company) -> None:

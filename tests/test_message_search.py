@@ -113,6 +113,25 @@ def test_signs_are_no_part_of_the_query(acme: TenantScope, conversation: Convers
     assert found(acme, typed) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "typed"),
+    [
+        ("Liga no +55 11 98888-0002", "55"),
+        ("Liga no +55 11 98888-0002", "0002"),
+        ("Liga no +55 11 98888-0002", "+55 11 98888-0002"),
+        ("Chega em 10-20 dias", "20"),
+        ("Ficou em -3 graus", "3"),
+        ("Veja https://loja.example/p/cadeira?id=55&cor=azul hoje", "https://loja.example/p/cadeira?id=55&cor=azul"),
+    ],
+)
+def test_numbers_are_found_with_and_without_a_sign_and_links_as_they_are_pasted(
+    acme: TenantScope, conversation: Conversation, body: str, typed: str
+) -> None:
+    make_message(acme, conversation, body=body)
+
+    assert found(acme, typed) == [body]
+
+
 def test_stems_say_what_is_marked(acme: TenantScope) -> None:
     with acting_for(acme):
         words = read_words("os boletos entreg")

@@ -11,10 +11,19 @@ from sqlalchemy import select
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import Conversation, Direction, Message, MessageStatus
+from portal.models import (
+    CampaignRecipient,
+    CampaignState,
+    Conversation,
+    Direction,
+    Message,
+    MessageStatus,
+    RecipientState,
+    Unit,
+)
 from portal.services import undelivered
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.factories import make_connected_unit, make_conversation, make_message, make_tenant
+from tests.factories import make_campaign, make_connected_unit, make_conversation, make_message, make_tenant
 
 Run = Callable[..., Result]
 NOTHING = "There is nothing to send again.\n"
@@ -195,4 +204,25 @@ def test_nonsense_is_said_and_ends_with_1(
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert word in result.output
+    assert statuses() == ["failed"]
+
+
+@pytest.mark.parametrize("state", [CampaignState.PAUSED, CampaignState.CANCELLED])
+def test_nothing_of_a_campaign_that_does_not_go_on_is_sent_again(
+    run: Run, acme: TenantScope, centro: Conversation, state: CampaignState
+) -> None:
+    message = make_failed(acme, centro)
+    with acting_for(acme):
+        unit = acme.get(Unit, centro.unit_id)
+    campaign = make_campaign(acme, unit, [centro.contact_id], state=state)
+    with acting_for(acme), atomic():
+        line = acme.update(CampaignRecipient).where(CampaignRecipient.campaign_id == campaign.id)
+        handed = {"state": RecipientState.HANDED, "message_id": message.id, "conversation_id": centro.id}
+        db.session.execute(line.values(handed).execution_options(synchronize_session=False))
+
+    every, named = run(), run(str(message.id))
+
+    assert every.output == NOTHING
+    assert named.exit_code == 1
+    assert "of a campaign that is paused or cancelled" in named.output
     assert statuses() == ["failed"]

@@ -1,6 +1,7 @@
 """Who answers a conversation, what was noted and done in it, short cuts of templates, and a search in what was written.
 
-Safe on a live table: new columns are empty, and the indexes on conversations and messages are built while both go on.
+Safe on a live table: new columns are empty, and the index on messages is built while they go on. Those on
+conversations, which are far fewer, let writing to them wait until all is done: about a second for a hundred thousand.
 Code of before knows nobody who answers, and lists closed conversations among the others. Going back forgets who
 answered, the notes and the short cuts.
 """

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from portal.clock import now
 from portal.db import among, atomic, db
-from portal.errors import Forbidden, Invalid, NotFound
+from portal.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.models import Conversation, ConversationEvent, ConversationEventKind, User
 from portal.permissions import Role
 from portal.queries.answerers import who_may_answer
@@ -24,10 +24,11 @@ from portal.tenancy import TenantScope
 LONGEST_NOTE = 2_000
 
 
-def assign(scope: TenantScope, conversation_id: UUID, *, to_id: UUID | None) -> None:
+def assign(scope: TenantScope, conversation_id: UUID, *, to_id: UUID | None, instead_of: str | None = None) -> None:
     """Let that person answer the conversation, or nobody.
 
-    Raises NotFound, and Invalid for whoever cannot sign in or may not write there.
+    `instead_of`: who answered it when the person looked, "" for nobody; None: whoever does. Raises NotFound, Invalid
+    for whoever cannot sign in or may not write there, and Conflict when another one answers it meanwhile.
     """
     with atomic():
         unit_id = find_current(scope, conversation_id).unit_id
@@ -38,6 +39,8 @@ def assign(scope: TenantScope, conversation_id: UUID, *, to_id: UUID | None) -> 
         before = conversation.assigned_to_id
         if before == to_id:
             return
+        if instead_of is not None and instead_of != (_text(before) or ""):
+            raise Conflict(_("Somebody changed who answers since you looked. See who it is now, then decide again."))
         conversation.assigned_to_id = to_id
         kind = ConversationEventKind.ASSIGNED if to_id else ConversationEventKind.RELEASED
         _tell(scope, conversation, kind, assigned_to_id=to_id or before)
@@ -94,14 +97,20 @@ def delete_note(scope: TenantScope, conversation_id: UUID, note_id: UUID) -> Non
     """Raises NotFound, and Forbidden for a note of somebody else but for administrators."""
     with atomic():
         conversation = _hold(scope, conversation_id)
-        note = scope.get(ConversationEvent, note_id)
-        if note.kind != ConversationEventKind.NOTE or note.conversation_id != conversation.id:
-            raise NotFound("no such note")
-        if not may_delete(scope, note):
-            raise Forbidden(_("Only who wrote a note and administrators delete it."))
+        note = get_deletable_note(scope, conversation.id, note_id)
         db.session.delete(note)
         told = {"note": {"length": len(note.body or "")}, "at": note.created_at.isoformat()}
         audit.record(scope, "conversation.note_deleted", ("conversation", conversation.id), before=told)
+
+
+def get_deletable_note(scope: TenantScope, conversation_id: UUID, note_id: UUID) -> ConversationEvent:
+    """The note in that very conversation. Raises as `delete_note` does."""
+    note = scope.get(ConversationEvent, note_id)
+    if note.kind != ConversationEventKind.NOTE or note.conversation_id != conversation_id:
+        raise NotFound("no such note")
+    if not may_delete(scope, note):
+        raise Forbidden(_("Only who wrote a note and administrators delete it."))
+    return note
 
 
 def may_delete(scope: TenantScope, note: ConversationEvent) -> bool:
@@ -121,6 +130,13 @@ def take_up(scope: TenantScope, conversation: Conversation) -> None:
     if _hold_answerer(scope, conversation.unit_id, scope.user_id, skip_locked=True):
         conversation.assigned_to_id = scope.user_id
         _tell(scope, conversation, ConversationEventKind.ASSIGNED, assigned_to_id=scope.user_id)
+
+
+def who_still_answers(scope: TenantScope, unit_id: UUID, user_id: UUID | None) -> UUID | None:
+    """The person, if they may answer there now; whoever is being changed at this moment answers nothing again."""
+    if user_id is None or not _hold_answerer(scope, unit_id, user_id, skip_locked=True):
+        return None
+    return user_id
 
 
 def note_reopened(scope: TenantScope, conversations: Iterable[Conversation]) -> None:

@@ -23,7 +23,7 @@ from portal.models import (
     Message,
 )
 from portal.queries.conversations import find_current
-from portal.services import audit, consent, conversations, joining, ledgers, summaries
+from portal.services import audit, consent, conversation_work, conversations, joining, ledgers, summaries
 from portal.services.merging import lock_units, refuse_while_erased
 from portal.tenancy import TenantScope
 
@@ -130,8 +130,7 @@ def _part(scope: TenantScope, merge: ContactMerge, noted: dict[str, Any], other:
         known = {name: _instant(row[name]) for name in ("last_message_at", "last_inbound_at")}
         summaries.renew(scope, conversation, **known)
     if not came_since:
-        target.status = noted["to"]["status"]
-        target.assigned_to_id = _assigned_to(noted["to"])
+        _part_work(scope, noted, target)
 
 
 def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversation:
@@ -140,7 +139,7 @@ def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversa
         unit_id=UUID(was["unit_id"]),
         contact_id=other.id,
         status=was["status"],
-        assigned_to_id=_assigned_to(was),
+        assigned_to_id=_assigned_to(scope, was),
         created_at=_instant(was["created_at"]),
     )
     alias = scope.delete(ConversationAlias).where(ConversationAlias.id == source.id)
@@ -150,10 +149,20 @@ def _remake(scope: TenantScope, was: dict[str, Any], other: Contact) -> Conversa
     return source
 
 
-def _assigned_to(row: dict[str, Any]) -> UUID | None:
-    """Merges of before migration 0011 noted nobody."""
+def _part_work(scope: TenantScope, noted: dict[str, Any], target: Conversation) -> None:
+    """The conversation is as open as before, and its person's again, unless somebody decided otherwise since."""
+    states = (noted["to"]["status"], noted["from"]["status"])
+    if target.status == ("open" if "open" in states else states[0]):
+        target.status = states[0]
+    joined = noted["to"].get("assigned_to_id") or noted["from"].get("assigned_to_id")
+    if target.assigned_to_id is not None and str(target.assigned_to_id) == joined:
+        target.assigned_to_id = _assigned_to(scope, noted["to"])
+
+
+def _assigned_to(scope: TenantScope, row: dict[str, Any]) -> UUID | None:
+    """Who answered it, if they still may. Merges of before migration 0011 noted nobody."""
     noted = row.get("assigned_to_id")
-    return UUID(noted) if noted else None
+    return conversation_work.who_still_answers(scope, UUID(row["unit_id"]), UUID(noted) if noted else None)
 
 
 def _return_messages(scope: TenantScope, merge: ContactMerge, source: Conversation, target: Conversation) -> bool:

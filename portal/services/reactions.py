@@ -17,7 +17,8 @@ from portal.tenancy import TenantScope
 
 # With and without it a sign is the same one.
 EMOJI_STYLE = "\ufe0f"
-UNSETTLED = (MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
+# One that is being sent may still fail or fall in doubt: tried again after the new one it would take its place.
+UNSETTLED = (MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
 
 
 def react(scope: TenantScope, message_id: UUID, *, sign: str) -> None:

@@ -88,7 +88,10 @@ def resend(order: Order, *, is_dry_run: bool) -> Iterator[Line]:
     missing = order.ids - {id_ for _tenant, _bucket, _unit, ids in work for id_ in ids}
     if missing:
         named = ", ".join(str(id_) for id_ in sorted(missing))
-        raise NotFound(f"These messages are not there, or do not wait to be sent again: {named}")
+        raise NotFound(
+            "These messages are not there, do not wait to be sent again, or are of a campaign that is paused or"
+            f" cancelled: {named}"
+        )
     for tenant, bucket, unit, ids in work:
         yield Line(tenant, unit, bucket, len(ids)) if is_dry_run else _send(tenant, unit, bucket, ids)
 
@@ -105,7 +108,7 @@ def _wanted(tenant: Tenant, order: Order, bucket: Bucket) -> list[tuple[Unit, li
     found = []
     with acting_for(TenantScope(tenant.id)) as scope:
         for unit in _units(scope, order):
-            ids = queries.list_ids(scope, Filter(bucket, unit.id, order.reason, order.since))
+            ids = queries.list_ids(scope, Filter(bucket, unit.id, order.reason, order.since, is_free=True))
             found.append((unit, [id_ for id_ in ids if not order.ids or id_ in order.ids]))
     return [(unit, ids) for unit, ids in found if ids]
 
@@ -124,7 +127,7 @@ def _send(tenant: Tenant, unit: Unit, bucket: Bucket, ids: list[UUID]) -> Line:
     with acting_for(TenantScope(tenant.id)) as scope:
         for start in range(0, len(ids), MOST_AT_ONCE):
             decided = decide(scope, DECISIONS[bucket], ids[start : start + MOST_AT_ONCE])
-            done, left = done + decided.done, left + decided.left
+            done, left = done + decided.done, left + decided.left + decided.stopped
     return Line(tenant, unit, bucket, done, left)
 
 

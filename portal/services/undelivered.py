@@ -13,8 +13,8 @@ from uuid_utils.compat import uuid7
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid
-from portal.models import Conversation, Direction, Message, MessageSource, MessageStatus, Unit
-from portal.queries.undelivered import Bucket, bucket_of
+from portal.models import CampaignState, Conversation, Direction, Message, MessageSource, MessageStatus, Unit
+from portal.queries.undelivered import Bucket, bucket_of, list_stopped
 from portal.services import audit, conversations, delivery, lanes, ledgers
 from portal.tenancy import TenantScope
 
@@ -33,6 +33,8 @@ FITTING = {
     Bucket.UNCONFIRMED: (Decision.ARRIVED, Decision.SEND_AGAIN, Decision.SET_ASIDE),
     Bucket.NO_RECEIPT: (Decision.SEND_AGAIN, Decision.SET_ASIDE),
 }
+# After these the message leaves once more, which those of a paused or cancelled campaign must not.
+SENDING = (Decision.TRY_AGAIN, Decision.SEND_AGAIN)
 ACTIONS = {
     Decision.TRY_AGAIN: "message.tried_again",
     Decision.SEND_AGAIN: "message.sent_again",
@@ -43,10 +45,19 @@ ACTIONS = {
 
 @dataclass(frozen=True)
 class Decided:
-    """About how many messages it was decided, and how many were left: somebody had handled them meanwhile."""
+    """About how many messages it was decided, and how many were left: somebody had handled them meanwhile.
+
+    And how many are not sent: their campaigns are paused, or were cancelled.
+    """
 
     done: int
     left: int
+    paused: int = 0
+    cancelled: int = 0
+
+    @property
+    def stopped(self) -> int:
+        return self.paused + self.cancelled
 
 
 @dataclass(frozen=True)
@@ -59,17 +70,22 @@ class _Case:
 def decide(scope: TenantScope, decision: Decision, message_ids: Sequence[UUID]) -> Decided:
     """Do this to these messages, in one transaction; one that it does not fit (any more) is left as it is.
 
+    Nothing of a campaign that is paused or cancelled is sent: whoever stops one holds its unit, too.
     Two people who decide at once are one after the other, and the second finds nothing to do. Raises Invalid for
     more than MOST_AT_ONCE.
     """
     if len(message_ids) > MOST_AT_ONCE:
         raise Invalid({"ids": _("At most %(most)s messages at once.", most=MOST_AT_ONCE)})
     with atomic():
-        cases = [case for case in _lock(scope, message_ids) if decision in _offered(case)]
+        fitting = [case for case in _lock(scope, message_ids) if decision in _offered(case)]
+        stopped = list_stopped(scope, [case.message.id for case in fitting]) if decision in SENDING else {}
+        cases = [case for case in fitting if case.message.id not in stopped]
         _DO[decision](scope, cases, now())
         db.session.flush()
         _note(scope, decision, cases)
-    return Decided(done=len(cases), left=len(set(message_ids)) - len(cases))
+    cancelled = sum(state == CampaignState.CANCELLED for state in stopped.values())
+    left = len(set(message_ids)) - len(fitting)
+    return Decided(done=len(cases), left=left, paused=len(stopped) - cancelled, cancelled=cancelled)
 
 
 def _lock(scope: TenantScope, message_ids: Sequence[UUID]) -> list[_Case]:

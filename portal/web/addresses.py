@@ -11,7 +11,9 @@ def own_path(url: str | None) -> str | None:
         parts = urlsplit(url or "")
     except ValueError:
         return None
-    if parts.netloc != request.host or not parts.path.startswith("/") or parts.path.startswith("//"):
+    # Browsers read a backslash as a slash, and two of them lead elsewhere.
+    path = parts.path.replace("\\", "/")
+    if parts.netloc != request.host or not path.startswith("/") or path.startswith("//"):
         return None
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 

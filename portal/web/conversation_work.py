@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from werkzeug.exceptions import BadRequest
 from wtforms import HiddenField, TextAreaField
 
-from portal.errors import Invalid
+from portal.errors import Conflict, Invalid
 from portal.models import User
 from portal.permissions import Permission
 from portal.queries import answerers, conversations
@@ -97,9 +97,11 @@ def show(conversation_id: UUID) -> ResponseReturnValue:
 @requires(Permission.SEND)
 def assign(conversation_id: UUID) -> ResponseReturnValue:
     try:
-        conversation_work.assign(g.scope, conversation_id, to_id=_chosen())
+        conversation_work.assign(g.scope, conversation_id, to_id=_chosen(), instead_of=request.form.get("instead_of"))
     except Invalid as e:
         return _work_page(conversation_id, status=422, problem=e.message)
+    except Conflict as e:
+        return _work_page(conversation_id, status=409, problem=e.message)
     return _done(conversation_id)
 
 
@@ -134,8 +136,18 @@ def add_note(conversation_id: UUID) -> ResponseReturnValue:
 @bp.post("/conversations/<uuid:conversation_id>/notes/<uuid:note_id>/delete")
 @requires(Permission.SEND)
 def delete_note(conversation_id: UUID, note_id: UUID) -> ResponseReturnValue:
+    # With htmx the button asked already.
+    if not wants_part() and "confirmed" not in request.form:
+        return _question(conversation_id, note_id)
     conversation_work.delete_note(g.scope, conversation_id, note_id)
     return Response(status=204, headers=DONE) if wants_part() else _to_thread(conversation_id)
+
+
+def _question(conversation_id: UUID, note_id: UUID) -> str:
+    """Whether the note is really to be deleted. Raises NotFound, and Forbidden."""
+    row = conversations.get_conversation(g.scope, conversation_id)
+    note = conversation_work.get_deletable_note(g.scope, row.conversation.id, note_id)
+    return render_template("conversations/delete_note.html", row=row, note=note)
 
 
 def _chosen() -> UUID | None:

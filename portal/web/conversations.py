@@ -1,27 +1,29 @@
-"""The inbox: conversations of the units a person answers in, one thread, replies, and writing to a new number."""
+"""The inbox: conversations of the units a person answers in, one thread, and replies."""
 
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import lazy_gettext as _
+from flask_babel import get_locale
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from portal.clock import now
 from portal.errors import Conflict, Invalid
 from portal.models import Message
 from portal.permissions import Permission
-from portal.queries import consent, message_templates, persons, sending, threads, undelivered, units
+from portal.queries import consent, persons, sending, thread_marks, threads, undelivered, units
 from portal.queries import conversations as queries
 from portal.queries import media as files
 from portal.services import conversations
-from portal.services.media import LARGEST_FILE, Upload, too_large
-from portal.web import answering, beginnings, composing, conversation_work, decisions, happenings, inbox, words
+from portal.services.media import LARGEST_FILE, too_large
+from portal.web import answering, beginnings, composing, conversation_work, decisions, happenings, inbox, words, writing
 from portal.web.access import requires
-from portal.web.forms import message_id_of, new_form_id, show_problems
-from portal.web.message_forms import ReplyForm, SendForm
-from portal.web.render import render, render_news, wants_part
+from portal.web.forms import new_form_id, show_problems
+from portal.web.message_forms import ReplyForm, ask_for_file_again, id_of
+from portal.web.render import is_seen, render, render_news, seen_mark, wants_part
 from portal.web.threads import Thread, make_thread, with_happenings
 from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
 
@@ -82,7 +84,7 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
             conversation_id,
             text=text,
             upload=upload,
-            client_message_id=_message_id(form, upload),
+            client_message_id=id_of(form, upload),
             answers_to=answering.checked_id(form.answers_to.data),
         )
     except Invalid as e:
@@ -96,36 +98,9 @@ def reply(conversation_id: UUID) -> ResponseReturnValue:
     return redirect(url_for(".show", conversation_id=conversation_id), code=303)
 
 
-@bp.get("/units/<unit_slug>/send")
-@requires(Permission.SEND)
-def write(unit_slug: str) -> ResponseReturnValue:
-    begun = beginnings.find_beginning(g.scope, request.args)
-    text = begun.rendered.text if begun else None
-    return _send_page(unit_slug, SendForm(formdata=None, phone=request.args.get("phone"), text=text))
-
-
-@bp.post("/units/<unit_slug>/send")
-@requires(Permission.SEND)
-def send(unit_slug: str) -> ResponseReturnValue:
-    unit, form = units.get_unit(g.scope, unit_slug), SendForm()
-    try:
-        beginnings.check_filled_in(beginnings.find_beginning(g.scope, request.args), form.text.data or "")
-        upload = upload_of(form.file) or beginnings.find_file(g.scope, form.template_file.data)
-        queued = conversations.send_to_phone(
-            g.scope,
-            unit.id,
-            phone=form.phone.data or "",
-            text=form.text.data or "",
-            upload=upload,
-            client_message_id=_message_id(form, upload),
-        )
-    except Invalid as e:
-        show_problems(form, e)
-        return _send_page(unit_slug, form, status=422)
-    except Conflict as e:
-        form.form_errors.append(e.message)
-        return _send_page(unit_slug, form, status=409)
-    return redirect(url_for(".show", conversation_id=queued.message.conversation_id), code=303)
+# Writing to a number ends in a conversation too, so its addresses and its files are of this kind.
+bp.get("/units/<unit_slug>/send")(writing.write)
+bp.post("/units/<unit_slug>/send")(writing.send)
 
 
 @bp.errorhandler(RequestEntityTooLarge)
@@ -155,26 +130,42 @@ def _empty_form(conversation_id: UUID) -> ReplyForm:
     return composing.begun_form(queries.get_conversation(g.scope, conversation_id), request.args["template"])
 
 
-def _message_id(form: ReplyForm | SendForm, upload: Upload | None) -> str | None:
-    return message_id_of(form.form_id.data, form.text.data or "", upload)
-
-
 def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
-    context = _look_at(conversation_id, form)
+    # Before anything is read: what changes meanwhile is news for the next look.
+    news = _find_news(conversation_id)
+    if is_seen(news):
+        return Response(status=204)
     page = render_news(
         "conversations/show.html",
         fragment="conversations/_messages.html",
-        news=(context["thread"].news, context["state"].title, context["new_chats_hold"], _consent_news(context["row"])),
-        **context,
+        news=news,
+        **_look_at(conversation_id, form),
     )
-    if wants_part() and page.status_code == 200:
+    if wants_part():
         # What else of the page depends on it looks for itself.
         page.headers.update(conversation_work.NEWS)
     return page
 
 
-def _consent_news(row: queries.ConversationRow) -> tuple[object, ...]:
-    return row.is_doubted, row.conversation.doubted_message_id, row.contact.opted_out_at
+def _find_news(conversation_id: UUID) -> tuple[object, ...]:
+    """All that changes what is seen of a thread: what is in it, who looks, and the day, since days have names."""
+    id_, since = conversation_id, inbox.position(request.values.get("since"))
+    found = thread_marks.find_mark(g.scope, id_, since)
+    if found is None:
+        id_ = queries.find_current(g.scope, conversation_id).id
+        found = thread_marks.get_mark(g.scope, id_, since)
+    if _mark_read(id_, found.unread):
+        found = thread_marks.get_mark(g.scope, id_, since)
+    today = now().astimezone(ZoneInfo(found.time_zone)).date()
+    return found.mark, today, g.scope.user_id, g.scope.role, g.scope.is_granted, str(get_locale())
+
+
+def _mark_read(conversation_id: UUID, unread: int) -> bool:
+    # Whoever may only read has looked for somebody else.
+    has_looked = unread > 0 and g.scope.allows(Permission.SEND)
+    if has_looked:
+        conversations.mark_read(g.scope, conversation_id)
+    return has_looked
 
 
 def _go_to(conversation_id: UUID, message_id: str) -> ResponseReturnValue:
@@ -186,7 +177,7 @@ def _go_to(conversation_id: UUID, message_id: str) -> ResponseReturnValue:
 
 
 def _refused(conversation_id: UUID, form: ReplyForm, *, status: int) -> ResponseReturnValue:
-    _ask_for_file_again(form)
+    ask_for_file_again(form)
     context = _look_at(conversation_id, form)
     page = render("conversations/show.html", fragment="conversations/_composer.html", status=status, **context)
     # The messages were the target; the composer keeps the text and says what is wrong with it.
@@ -210,51 +201,46 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     )
 
 
-def _ask_for_file_again(form: ReplyForm | SendForm) -> None:
-    """A page that is loaded anew has lost the file; htmx keeps the field that holds it."""
-    if form.file.data and not wants_part():
-        form.file.errors = [*form.file.errors, _("Choose the file again.")]
-
-
-def _send_page(unit_slug: str, form: SendForm, *, status: int = 200) -> ResponseReturnValue:
-    _ask_for_file_again(form)
-    unit = units.get_unit(g.scope, unit_slug)
-    connection = units.get_connection(g.scope, unit.id)
-    page = render_template(
-        "conversations/send.html",
-        unit=unit,
-        connection=connection,
-        form=form,
-        form_id=new_form_id(),
-        begun=beginnings.find_beginning(g.scope, request.args),
-        templates=message_templates.list_names(g.scope),
-        sends_file=request.method == "GET" or bool(form.template_file.data),
-    )
-    return page, status
-
-
 def _arrange(
-    row: queries.ConversationRow, messages: list[Message], *, before: queries.Position | None = None
+    row: queries.ConversationRow,
+    messages: list[Message],
+    *,
+    since: queries.Position | None = None,
+    before: queries.Position | None = None,
 ) -> Thread:
     resends = undelivered.find_resends(g.scope, messages)
     asides = decisions.asides(g.scope, row, messages, resends)
     around = threads.find_surroundings(g.scope, messages)
-    thread = make_thread(row, messages, around, files=files.list_files(g.scope, messages), asides=asides)
+    thread = make_thread(
+        row,
+        messages,
+        around,
+        files=files.list_files(g.scope, messages),
+        asides=asides,
+        has_older=_has_older(messages, since),
+    )
     between = happenings.list_happenings(g.scope, row.conversation.id, since=thread.older_before, before=before)
     return with_happenings(thread, between)
 
 
+def _has_older(newest_first: list[Message], since: queries.Position | None) -> bool:
+    """Whether something is before these messages: all from `since` on, or else the newest or older page."""
+    if not newest_first or (since is None and len(newest_first) < queries.PAGE):
+        return False
+    first = newest_first[-1]
+    return queries.has_older(g.scope, first.conversation_id, queries.Position(first.occurred_at, first.id))
+
+
 def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
     row = queries.get_conversation(g.scope, conversation_id)
-    # Whoever may only read has looked for somebody else.
-    if row.conversation.unread and g.scope.allows(Permission.SEND):
-        conversations.mark_read(g.scope, row.conversation.id)
+    _mark_read(row.conversation.id, row.conversation.unread)
     g.time_zone = row.unit.time_zone
     since = inbox.position(request.values.get("since"))
     messages = queries.list_messages_since(g.scope, row.conversation.id, since)
-    thread = _arrange(row, messages)
-    gates = sending.get_gates(g.scope, row.unit.id)
+    thread = _arrange(row, messages, since=since)
+    gates = sending.get_own_gates(g.scope, row.unit.id)
     connection, is_cold = gates.connection, row.conversation.last_inbound_at is None
+    opened = str(row.conversation.id)
     return {
         "row": row,
         "new_chats_hold": gates.new_chats_hold() if is_cold else None,
@@ -265,11 +251,16 @@ def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
         "form": form,
         "form_id": new_form_id(),
         "since": since or thread.begins_at,
-        "inbox": None if wants_part() else inbox.open_inbox(g.scope, request.args),
-        "opened": str(row.conversation.id),
+        "opened": opened,
         "closed": composing.find_closed(row),
-        **({} if wants_part() else _beside(row)),
+        **({} if wants_part() else {**_list(opened), **_beside(row)}),
     }
+
+
+def _list(opened: str) -> dict[str, Any]:
+    """The list beside the thread, as its own polls see it."""
+    listed = inbox.open_inbox(g.scope, request.args)
+    return {"inbox": listed, "list_seen": seen_mark((listed.news, opened))}
 
 
 def _beside(row: queries.ConversationRow) -> dict[str, Any]:

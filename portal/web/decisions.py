@@ -1,6 +1,6 @@
 """What a person may decide about a message that did not arrive, in words: the button, what it does, what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -119,10 +119,26 @@ def result_words(decision: Decision, decided: Decided) -> str:
         Decision.ARRIVED: lambda: ngettext("%(num)s noted as sent", "%(num)s noted as sent", decided.done),
         Decision.SET_ASIDE: lambda: ngettext("%(num)s set aside", "%(num)s set aside", decided.done),
     }
-    parts = [told[decision]()] if decided.done or not decided.left else []
+    parts = [told[decision]()] if decided.done or not (decided.left or decided.stopped) else []
     if decided.left:
         parts.append(ngettext("%(num)s had been handled meanwhile", "%(num)s had been handled meanwhile", decided.left))
-    return f"{', '.join(parts)}."
+    return f"{', '.join((*parts, *stopped_words(decided.paused, decided.cancelled)))}."
+
+
+def stopped_words(paused: int, cancelled: int) -> Iterator[str]:
+    """What is said of messages that are not sent because their campaigns do not go on."""
+    if paused:
+        yield ngettext(
+            "%(num)s left as it is until its campaign is resumed",
+            "%(num)s left as they are until their campaigns are resumed",
+            paused,
+        )
+    if cancelled:
+        yield ngettext(
+            "%(num)s not sent because its campaign was cancelled",
+            "%(num)s not sent because their campaigns were cancelled",
+            cancelled,
+        )
 
 
 def _aside(scope: TenantScope, row: ConversationRow, message: Message, second: Message | None) -> Aside | None:

@@ -29,11 +29,6 @@ class Happening:
     author: str = ""
     can_delete: bool = False
 
-    @property
-    def news(self) -> tuple[object, ...]:
-        """All that changes what is seen of it."""
-        return self.id, self.line, self.text, self.author, self.can_delete
-
 
 def list_happenings(
     scope: TenantScope, conversation_id: UUID, *, since: Position | None, before: Position | None

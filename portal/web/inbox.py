@@ -10,7 +10,6 @@ from flask_babel import LazyString
 from flask_babel import gettext as _
 from werkzeug.exceptions import BadRequest
 
-from portal.clock import now
 from portal.models import Direction, Unit
 from portal.queries import consent, conversation_lists, conversations, members, units
 from portal.queries.contact_search import LONGEST_SEARCH
@@ -24,6 +23,7 @@ from portal.web.inbox_words import ALL_READ, EMPTY, NO_DOUBT, TABS, Empty
 from portal.web.words import Rung
 
 LONGEST_INITIALS = 2
+MOST_CHIPS = 5
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Inbox:
 
     @cached_property
     def news(self) -> tuple[object, ...]:
-        """All that changes what is seen of a list; the day too, since times of yesterday are shown as one."""
+        """All that changes what is seen of a list."""
         if self.view.search:
             return (self.view,)
         mark = conversation_lists.find_mark(self.scope, self.view.wanted, before=self.before)
-        return mark, self.before, now().date()
+        return mark, self.before
 
     @cached_property
     def found(self) -> Found | None:
@@ -120,6 +120,11 @@ class Inbox:
     @cached_property
     def rows(self) -> list[ConversationRow]:
         return conversation_lists.list_conversations(self.scope, self.view.wanted, before=self.before)
+
+    @property
+    def picks_unit(self) -> bool:
+        """More units than stand side by side are picked from a list."""
+        return len(self.units) > MOST_CHIPS
 
     @property
     def older_before(self) -> Position | None:
@@ -238,7 +243,7 @@ def _answerers(scope: TenantScope, rows: list[ConversationRow]) -> dict[UUID, An
 def initials(email: str) -> str:
     """ "ana.souza@acme.test" is AS: people are known by their address only."""
     parts = email.partition("@")[0].replace("_", ".").replace("-", ".").split(".")
-    return "".join(part[0] for part in parts if part)[:LONGEST_INITIALS].upper()
+    return ("".join(part[0] for part in parts if part) or email)[:LONGEST_INITIALS].upper()
 
 
 def _end(rows: list[ConversationRow]) -> Position:

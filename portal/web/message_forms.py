@@ -5,6 +5,10 @@ from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import StringField, TelField, TextAreaField
 
+from portal.services.media import Upload
+from portal.web.forms import message_id_of
+from portal.web.render import wants_part
+
 
 class ReplyForm(FlaskForm):  # type: ignore[misc]
     text = TextAreaField(_("Message"))
@@ -28,3 +32,14 @@ class SendForm(FlaskForm):  # type: ignore[misc]
     # The id of the file of the template with which the message began.
     template_file = StringField()
     form_id = StringField()
+
+
+def id_of(form: ReplyForm | SendForm, upload: Upload | None) -> str | None:
+    """What tells the message that stands in this showing of the form from others."""
+    return message_id_of(form.form_id.data, form.text.data or "", upload)
+
+
+def ask_for_file_again(form: ReplyForm | SendForm) -> None:
+    """A page that is loaded anew has lost the file; htmx keeps the field that holds it."""
+    if form.file.data and not wants_part():
+        form.file.errors = [*form.file.errors, _("Choose the file again.")]

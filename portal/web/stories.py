@@ -8,7 +8,8 @@ from flask import Blueprint, flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 
-from portal.models import Direction, Message, MessageSource, MessageStatus
+from portal.errors import Conflict
+from portal.models import Direction, Message, MessageKind, MessageSource, MessageStatus
 from portal.permissions import Permission, Role
 from portal.queries import conversations as inbox
 from portal.queries import stories as queries
@@ -60,9 +61,12 @@ def show(message_id: UUID) -> ResponseReturnValue:
 def decide(message_id: UUID, decision: str) -> ResponseReturnValue:
     message = inbox.get_message(g.scope, message_id)
     decided = undelivered.decide(g.scope, Decision(decision), [message.id])
-    # A part of a page shows what came of it by itself.
+    told = decisions.result_words(Decision(decision), decided)
+    # A part of a page shows what came of it by itself, but not why nothing did.
     if not wants_part():
-        flash(decisions.result_words(Decision(decision), decided))
+        flash(told)
+    elif decided.stopped:
+        raise Conflict(told)
     story = url_for(".show", message_id=message_id)
     return redirect(safe_path(request.form.get("next")) or story, code=303)
 
@@ -168,6 +172,8 @@ def _sent_again(story: Story) -> list[Step]:
         return []
     if story.decided is not None:
         return [Step("calm", _act(story), message.handled_at)]
+    if message.kind == MessageKind.REACTION:
+        return [Step("calm", str(_("Another reaction took its place")), message.handled_at)]
     told = _("A person noted that it arrived") if message.status == MessageStatus.SENT else _("Set aside by a person")
     return [Step("calm", str(told), message.handled_at)]
 

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from werkzeug.exceptions import BadRequest
 
-from portal.models import Unit
+from portal.models import CampaignState, Unit
 from portal.permissions import Permission
 from portal.queries import undelivered as queries
 from portal.queries import units
@@ -173,12 +173,17 @@ def _chosen(view: View) -> list[UUID]:
 
 
 def _confirm_page(decision: Decision, view: View, ids: Sequence[UUID]) -> str:
-    by_unit = queries.count_by_unit(g.scope, ids)
+    stopped = queries.list_stopped(g.scope, ids) if decision in undelivered.SENDING else {}
+    by_unit = queries.count_by_unit(g.scope, [id_ for id_ in ids if id_ not in stopped])
+    cancelled = sum(state == CampaignState.CANCELLED for state in stopped.values())
     is_every = "every" in request.form
     return render_template(
         "undelivered/confirm.html",
         choice=decisions.CHOICES[decision],
-        consequences=[decisions.consequence(decision, unit, number) for unit, number in by_unit],
+        consequences=[
+            *(decisions.consequence(decision, unit, number) for unit, number in by_unit),
+            *(f"{told}." for told in decisions.stopped_words(len(stopped) - cancelled, cancelled)),
+        ],
         ids=ids,
         view=view,
         total=queries.count(g.scope, view.wanted) if is_every else len(ids),

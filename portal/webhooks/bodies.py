@@ -52,6 +52,7 @@ def _body(
             "phone": contact.phone if contact.kind == ContactKind.PERSON else None,
             "name": contact.name,
             "body": message.body,
+            "refersTo": message.refers_to,
             "media": _media(media),
             "status": delivery.status,
             # The reason belongs to how the message stands now, which may not be what is told here any more.

@@ -26,8 +26,11 @@
   };
   document.addEventListener("htmx:sendError", () => setOffline(true));
   document.addEventListener("htmx:timeout", () => setOffline(true));
+  // A proxy that finds nobody behind it answers by itself; the portal's own words say where they belong.
+  const isFromProxy = (xhr) => [502, 503, 504].includes(xhr.status) && !xhr.getResponseHeader("HX-Retarget");
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.xhr && event.detail.xhr.status) setOffline(false);
+    const { xhr } = event.detail;
+    if (xhr && xhr.status) setOffline(isFromProxy(xhr));
   });
 
   // A live region must stand still to be heard: fragments say their news, this line repeats it.

@@ -44,8 +44,10 @@
   let place = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const box = scroller();
-    const { target, requestConfig } = event.detail;
-    if (!box || !box.contains(target)) return;
+    const { target, requestConfig, shouldSwap } = event.detail;
+    // Without news nothing is drawn, and what was noted for it must not move the thread at the next swap elsewhere.
+    place = null;
+    if (!shouldSwap || !box || !box.contains(target)) return;
     place = {
       isAtEnd: wasAtEnd,
       // What somebody writes appears at the end.
@@ -82,13 +84,19 @@
   const newOf = (selector, before) => {
     return findAll(`#messages ${selector}`).filter((bubble) => !before.has(bubble.id));
   };
+  // Of many the newest are read out: after an hour offline nobody listens to all of them.
+  const MOST_READ_OUT = 3;
+  const readOut = (words, bubbles) => {
+    const left = bubbles.length > MOST_READ_OUT ? `(${bubbles.length}) … ` : "";
+    return `${words} ${left}${bubbles.slice(-MOST_READ_OUT).map(wordsOf).join(" · ")}`;
+  };
   const tellNews = () => {
     const frame = find("#composer");
     const came = newOf(".bubble--inbound", known.came);
     const failed = newOf(".bubble--failed", known.failed);
     const told = [];
-    if (came.length) told.push(`${frame.dataset.heard} ${came.map(wordsOf).join(" · ")}`);
-    if (failed.length) told.push(`${frame.dataset.failed} ${failed.map(wordsOf).join(" · ")}`);
+    if (came.length) told.push(readOut(frame.dataset.heard, came));
+    if (failed.length) told.push(readOut(frame.dataset.failed, failed));
     if (told.length) say(told.join(" "));
     if (came.length && !wasAtEnd) find("[data-to-end]").hidden = false;
     if (came.length && document.hidden) chime();
@@ -102,13 +110,16 @@
 
   // The list: how much is unread stands in the title and at the top of the page, and may be heard.
   let unread = null;
+  let title = "";
   const showUnread = () => {
     const list = find("[data-unread]");
     if (!list) return;
     const before = unread;
     unread = Number(list.dataset.unread);
+    // The page brought the number along, if there was one; a name may begin with an area code in brackets.
+    if (before === null) title = unread ? document.title.replace(/^\(\d+\) /, "") : document.title;
     if (before !== null && unread > before) chime();
-    document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    document.title = (unread ? `(${unread}) ` : "") + title;
     const badge = find("[data-unread-badge]");
     if (!badge) return;
     badge.hidden = unread === 0;
@@ -246,7 +257,12 @@
 
   // Sending: what was sent leaves the box, what was typed meanwhile stays.
   let sent = "";
+  // What got no answer may have arrived: pressed again it goes under the same id, and is taken for the same message.
+  let doubted = "";
   const isComposer = (event) => event.detail.elt.matches("[data-composer]");
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (doubted && isComposer(event)) event.detail.formData.set("form_id", doubted);
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!isComposer(event)) return;
     const form = event.detail.elt;
@@ -258,10 +274,11 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!isComposer(event)) return;
-    const form = event.detail.elt;
+    const { elt: form, xhr, requestConfig, successful } = event.detail;
     const text = form.elements.text;
     text.readOnly = false;
-    if (event.detail.successful && event.detail.xhr.status < 400) {
+    doubted = xhr.status === 0 || xhr.status >= 500 ? requestConfig.formData.get("form_id") : "";
+    if (successful && xhr.status < 400) {
       clearError();
       if (text.value.startsWith(sent)) text.value = text.value.slice(sent.length);
       text.removeAttribute("aria-invalid");
@@ -464,7 +481,8 @@
     return true;
   };
   const pageKey = (event) => {
-    const isHeld = event.ctrlKey || event.metaKey || event.altKey;
+    // With AltGr, by which many Brazilian keyboards write both signs, Windows says that Ctrl and Alt are held.
+    const isHeld = (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") return goToSearch();
     if (event.altKey && !event.ctrlKey && !event.metaKey && event.key === "ArrowUp") return goToNeighbour(-1);
     if (event.altKey && !event.ctrlKey && !event.metaKey && event.key === "ArrowDown") return goToNeighbour(1);
@@ -473,7 +491,8 @@
     return event.key === "?" && showKeys();
   };
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing) return;
+    // Safari says of the Enter that ends a word only by its code that it belongs to it.
+    if (event.isComposing || event.keyCode === 229) return;
     const isWriting = event.target.id === "composer-text";
     if ((isWriting && writeKey(event)) || pageKey(event)) event.preventDefault();
   });

@@ -48,12 +48,11 @@ BY_ITSELF = {
     "operator.events.forget_unknown": "operator/settle_unknown.html",
     "operator.events.replay_unknown": "operator/settle_unknown.html",
     "operator.events.replay": "operator/replay_events.html",
+    "tenant.conversation_work.delete_note": "conversations/delete_note.html",
     "tenant.privacy.save_settings": "privacy/shorten.html",
     "tenant.undelivered.decide": "undelivered/confirm.html",
     "tenant.webhook_endpoints.deliveries.replay_failed": "webhook_endpoints/replay.html",
 }
-# htmx asks at the button.
-AT_THE_BUTTON = {"tenant.conversation_work.delete_note"}
 # Another click takes it back, or does it again.
 TAKEN_BACK = {
     "account.end_api_sign_in": "by signing in again",
@@ -110,7 +109,7 @@ NOTHING_IS_LOST = {
     *(f"tenant.units.{name}" for name in ("create", "save_settings")),
     *(f"tenant.webhook_endpoints.{name}" for name in ("create", "save", "deliveries.replay")),
 }
-GROUPS = (set(ON_A_PAGE), set(BY_ITSELF), AT_THE_BUTTON, set(TAKEN_BACK), NOTHING_IS_LOST)
+GROUPS = (set(ON_A_PAGE), set(BY_ITSELF), set(TAKEN_BACK), NOTHING_IS_LOST)
 # The page asks only where there is something to be asked about, which the company of the walk does not have.
 NOTHING_TO_ASK_ABOUT = {
     "tenant.campaigns.cancel",

@@ -16,7 +16,12 @@ HOME = f"/t/{TENANT}"
 # What htmx says of a poll under way when the person went on to another page; one that fails has a name of its own too.
 LEFT_MEANWHILE = ("htmx:sendAbort", "htmx:afterRequest")
 # What the browser and htmx each say of an answer that is a refusal.
-REFUSED = ("the server responded with a status of 4", "Response Status Error Code 4")
+REFUSED = (
+    "the server responded with a status of 4",
+    "Response Status Error Code 4",
+    "the server responded with a status of 502",
+    "Response Status Error Code 502",
+)
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 800}
 

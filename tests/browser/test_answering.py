@@ -13,6 +13,10 @@ from tests.running.waiting import until
 pytestmark = pytest.mark.browser
 
 NUMBER = "5511950009012"
+CHOOSES_AT_ONCE = """() => {
+  window.isSamePage = true;
+  document.addEventListener("focusin", (event) => { if (event.target.name === "sign") event.target.click(); });
+}"""
 
 
 class Question:
@@ -77,6 +81,16 @@ def test_message_is_answered_and_reacted_to_by_keyboard(admin: Page, open_page: 
         "Are you open today?"
     )
     expect(chat.locator(".bubble--sent .bubble__reactions")).to_have_text("❤️")
+
+
+def test_whoever_chooses_in_that_very_moment_stays_in_the_page(admin: Page, question: Question) -> None:
+    admin.goto(question.address)
+    admin.evaluate(CHOOSES_AT_ONCE)
+
+    press(question.bubble(admin).get_by_role("link", name="React"))
+
+    expect(question.bubble(admin).get_by_role("list", name="Reactions")).to_contain_text("👍")
+    assert admin.evaluate("window.isSamePage") is True
 
 
 def test_choice_of_a_reaction_outlives_news_and_is_left_by_escape(

@@ -111,6 +111,10 @@ def test_everything_works_without_a_script(open_page: Callable[..., Page], stack
     plain.get_by_label("Note", exact=True).fill("Prefere a tarde")
     plain.get_by_role("button", name="Save the note").click()
     expect(plain.locator(".note")).to_contain_text("Prefere a tarde")
+    plain.locator(".note").get_by_role("button", name=re.compile("Delete")).click()
+    expect(plain.locator("h1")).to_have_text("Delete this note?")
+    plain.get_by_role("button", name="Delete").click()
+    expect(plain.locator(".note")).to_have_count(0)
     plain.get_by_role("button", name="Resolve").click()
     expect(work(plain)).to_contain_text("Resolved")
 

@@ -98,8 +98,9 @@ def test_campaign_that_a_person_stopped_stays_so(run: Run, state: CampaignState)
     (message_id,) = run.hand([FAILED])
     run.change(state=state)
 
-    assert decide(run, Decision.TRY_AGAIN, message_id) == 1
+    assert decide(run, Decision.TRY_AGAIN, message_id) == 0
     assert run.campaign().state == state
+    assert message_of(run, message_id).status == FAILED
 
 
 def test_messages_of_no_campaign_wake_none(run: Run, conversation: Conversation) -> None:

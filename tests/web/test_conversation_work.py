@@ -129,7 +129,7 @@ def test_note_stands_between_the_messages_and_is_deleted(
     assert re.match(r"Note · ana · \d+:\d\d\s[AP]M Delete this note Prefere &lt;b&gt;a tarde&lt;/b&gt;", told)
     assert re.findall("Antes|Prefere|Depois", page.partition('id="messages"')[2]) == ["Antes", "Prefere", "Depois"]
 
-    gone = desk.post(f"{thread}/notes/{note_id}/delete", headers=headers)
+    gone = desk.post(f"{thread}/notes/{note_id}/delete", data={} if headers else {"confirmed": "1"}, headers=headers)
 
     assert gone.status_code == (204 if headers else 303)
     assert "Prefere" not in desk.get(thread).text

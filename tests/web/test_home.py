@@ -6,12 +6,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal.clock import now
-from portal.db import atomic
+from portal.db import atomic, db
 from portal.models import (
     Campaign,
     CampaignState,
     ColdReason,
     ConnectionStatus,
+    Contact,
+    ContactKind,
     Conversation,
     DeliveryState,
     Import,
@@ -170,6 +172,20 @@ def test_customers_who_wait_are_counted_and_the_longest_waiting_one_is_a_click_a
     assert needs_in(page)["waiting"].startswith("2 conversations wait for an answer.")
     assert link_of(page, "waiting") == f"/t/acme/conversations/{other.id}"
     assert "need--warning" in page
+
+
+@pytest.mark.parametrize("kind", [ContactKind.GROUP, ContactKind.STORIES])
+def test_nobody_waits_where_nobody_here_can_write(
+    admin: FlaskClient, acme: TenantScope, conversation: Conversation, kind: ContactKind
+) -> None:
+    make_message(acme, conversation)
+    waits = needs_of(admin)
+    with acting_for(acme), atomic():
+        of_no_person = {"kind": kind, "chat_jid": "120363000000000001@g.us"}
+        db.session.execute(acme.update(Contact).where(Contact.id == conversation.contact_id).values(of_no_person))
+
+    assert "waiting" in waits
+    assert needs_of(admin) == {}
 
 
 @pytest.mark.parametrize("settled", ["answered", "taken", "closed"])

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import Conversation, Direction, MessageStatus, Unit, User
+from portal.models import Contact, Conversation, Direction, MessageStatus, Unit, User
 from portal.permissions import Role
+from portal.queries import conversation_lists
 from portal.queries.conversation_lists import MOST_COUNTED, Filter, Work, count_work, list_conversations
 from portal.tenancy import TenantScope, acting_for
 from portal.web.inbox import initials
@@ -132,7 +135,8 @@ def test_row_says_who_answers(work: None, hers: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("email", "short"), [("ana.souza@acme.test", "AS"), ("bia@acme.test", "B"), ("_x-y.z@acme.test", "XY")]
+    ("email", "short"),
+    [("ana.souza@acme.test", "AS"), ("bia@acme.test", "B"), ("_x-y.z@acme.test", "XY"), ("_@acme.test", "_@")],
 )
 def test_initials_are_those_of_the_address(email: str, short: str) -> None:
     assert initials(email) == short
@@ -218,7 +222,7 @@ def test_conversations_in_doubt_are_shown_in_whatever_state_of_work(
     page = hers.get(f"{LIST}?doubted=1").text
 
     assert names(page) == ["Dora"]
-    assert 'class="tab"' not in page
+    assert 'class="tabs__tab"' not in page
 
 
 @pytest.mark.parametrize(
@@ -284,3 +288,30 @@ def _tab(page: str, name: str) -> str:
     found = re.search(rf'id="tab-{name}"[^>]*>(.*?)</a>', page, re.S)
     assert found
     return re.sub(r"<[^>]+>", "", found[1])
+
+
+def test_poll_brings_the_number_of_a_nameless_person_the_units_new_name_and_yesterday(
+    admin: FlaskClient, acme: TenantScope, unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = make_conversation(acme, unit, phone="5511999991111", name="")
+    make_message(acme, conversation)
+    page = admin.get(LIST).text
+    changes = (
+        (Contact, conversation.contact_id, {"phone": "5511999992222"}),
+        (Unit, unit.id, {"name": "Moema"}),
+    )
+    quiet = poll(admin, page, "conversation-list").status_code
+    told = []
+    for model, id_, values in changes:
+        with acting_for(acme), atomic():
+            statement = acme.update(model).where(model.id == id_).values(values)
+            db.session.execute(statement.execution_options(synchronize_session=False))
+        answer = poll(admin, page, "conversation-list")
+        told.append(answer.status_code)
+        page = answer.text
+    midnight = now().astimezone(ZoneInfo(unit.time_zone)).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    for minutes in (-1, 1):
+        monkeypatch.setattr(conversation_lists, "now", lambda at=midnight + timedelta(minutes=minutes): at)
+        told.append(poll(admin, page, "conversation-list").status_code)
+
+    assert (quiet, told) == (204, [200, 200, 204, 200])

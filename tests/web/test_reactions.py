@@ -52,6 +52,20 @@ def test_message_can_be_answered_and_reacted_to(admin: FlaskClient, question: Me
     assert '<div class="answering" id="answering"></div>' in page
 
 
+def test_older_page_has_no_composer_and_leads_to_the_one_that_has(
+    admin: FlaskClient, question: Message, thread: str
+) -> None:
+    older = {"before": f"{now().isoformat()}~{NOBODYS}"}
+
+    part = admin.get(thread, query_string=older, headers=PART).text
+    page = admin.get(thread, query_string=older).text
+
+    assert f'hx-get="?answer={question.id}"' in part
+    assert f'href="?answer={question.id}"' in page
+    assert f'hx-get="?answer={question.id}"' not in page
+    assert 'hx-target="#answering"' not in page
+
+
 def test_what_can_be_done_with_a_message_weighs_little(admin: FlaskClient, question: Message, thread: str) -> None:
     actions = re.search(r'<p class="bubble-actions".*?</p>', admin.get(thread).text, re.S)
 
@@ -134,7 +148,10 @@ def test_answer_is_sent_with_its_quote(
     assert answer.status_code == (200 if headers else 303)
     [message] = written(acme)
     assert (message.body, message.refers_to) == ("Sim", "3A01")
-    assert "In answer to: Maria Abre hoje? Sim" in bubble(admin.get(thread).text, message)
+    page = admin.get(thread).text
+    assert "In answer to: Maria Abre hoje? Sim" in bubble(page, message)
+    # By its id whoever stands on the link stays there when news come.
+    assert f'href="#message-{question.id}" id="quote-{message.id}"' in page
 
 
 @EACH_WAY
@@ -290,6 +307,17 @@ def test_reaction_about_which_it_was_decided_is_not_shown(
     make_reaction(acme, conversation, "👍", status=MessageStatus.FAILED, handled_at=now())
 
     assert "👍" not in bubble(admin.get(thread).text, question)
+
+
+def test_story_of_a_reaction_says_that_another_one_took_its_place(
+    admin: FlaskClient, acme: TenantScope, conversation: Conversation, question: Message
+) -> None:
+    first = make_reaction(acme, conversation, "👍", status=MessageStatus.SENT, sent_at=now(), handled_at=now())
+
+    page = admin.get(f"/t/acme/messages/{first.id}").text
+
+    assert "Another reaction took its place" in page
+    assert "A person noted that it arrived" not in page
 
 
 @pytest.mark.parametrize(

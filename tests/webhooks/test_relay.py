@@ -69,6 +69,7 @@ def test_message_that_comes_in_is_told(
         "phone": "5511999990002",
         "name": "Maria",
         "body": "Olá, à tarde? 😀",
+        "refersTo": None,
         "media": None,
         "status": "received",
         "errorCode": None,
@@ -191,6 +192,18 @@ def test_status_told_is_the_one_of_its_event(
         ("sent", None, "order-7"),
         ("failed", "refused_by_whatsapp", "order-7"),
     }
+
+
+def test_reaction_names_the_message_that_it_was_given_to(
+    scope: TenantScope, conversation: Conversation, receiver: Receiver, relay: WebhookRelay
+) -> None:
+    make_endpoint(scope, receiver.url)
+    make_message(scope, conversation, kind=MessageKind.REACTION, body="👍", refers_to="3A01")
+
+    work(relay)
+
+    told = receiver.told[0].read()["data"]
+    assert (told["kind"], told["body"], told["refersTo"]) == ("reaction", "👍", "3A01")
 
 
 def test_file_is_described_and_not_sent(

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from portal.models import Conversation, ConversationEvent, User
-from portal.tenancy import TenantScope
+from portal.services import members
+from portal.tenancy import TenantScope, acting_for
 from tests.architecture.walk import everything
 from tests.conversation_work import current, events, make_note, set_work
 from tests.factories import make_message, make_user
@@ -104,3 +105,42 @@ def test_one_in_which_somebody_wrote_since_stays_open(acme: TenantScope, both: A
     undo(acme, done.id)
 
     assert current(acme, kept.id).status == "open"
+
+
+@pytest.mark.usefixtures("noted")
+def test_undone_merge_gives_no_conversation_to_whoever_was_shut_out_since(
+    acme: TenantScope, both: Any, kept: Conversation, joined: Conversation, ana: User, bia: User
+) -> None:
+    make_user("boss@acme.test")
+    done = merge(acme, *both)
+    with acting_for(acme):
+        for user in (ana, bia):
+            members.disable(acme, user.id)
+
+    undo(acme, done.id)
+
+    assert [current(acme, one.id).assigned_to_id for one in (kept, joined)] == [None, None]
+
+
+@pytest.mark.usefixtures("noted")
+def test_undone_merge_leaves_the_conversation_to_whoever_took_it_since(
+    acme: TenantScope, both: Any, kept: Conversation, joined: Conversation, bia: User
+) -> None:
+    cleo = make_user("cleo@acme.test")
+    done = merge(acme, *both)
+    set_work(acme, kept.id, assigned_to_id=cleo.id)
+
+    undo(acme, done.id)
+
+    assert [current(acme, one.id).assigned_to_id for one in (kept, joined)] == [cleo.id, bia.id]
+
+
+@pytest.mark.usefixtures("noted")
+def test_undone_merge_leaves_what_was_resolved_since(acme: TenantScope, both: Any, kept: Conversation) -> None:
+    set_work(acme, kept.id, status="open")
+    done = merge(acme, *both)
+    set_work(acme, kept.id, status="closed")
+
+    undo(acme, done.id)
+
+    assert current(acme, kept.id).status == "closed"
