@@ -33,9 +33,11 @@ from portal.db import among, db
 from portal.models import Contact, Conversation, Direction, Message, Tenant, Unit
 from portal.queries import consent
 from portal.queries.contact_search import matches
-from portal.queries.conversations import PAGE, ConversationRow, Position, is_unread, sum_of_unread, with_contact
+from portal.queries.conversations import ConversationRow, Position, is_unread, sum_of_unread, with_contact
 from portal.tenancy import Form, TenantScope
 
+# More than stand beside a thread on a tall screen: each row is drawn anew with every news.
+LIST_PAGE = 30
 # Whoever has more that waits is told "99+", so that no look counts for long.
 MOST_COUNTED = 100
 
@@ -75,10 +77,11 @@ class Counts:
 
 
 def list_conversations(
-    scope: TenantScope, wanted: Filter, *, before: Position | None = None, limit: int = PAGE
+    scope: TenantScope, wanted: Filter, *, before: Position | None = None, limit: int = LIST_PAGE
 ) -> list[ConversationRow]:
     """The newest conversations of the filter, over all units that the scope sees; those before a place in the list."""
-    statement = with_contact(scope).where(*_conditions(scope, wanted, before))
+    place = (before.at, before.id) if before else None
+    statement = with_contact(scope).where(*_conditions(scope, wanted, place))
     return _rows(statement, limit)
 
 
@@ -127,13 +130,12 @@ def find_mark(scope: TenantScope, wanted: Filter, *, before: Position | None = N
 def _mark_form(wanted: Filter, of_unit: bool, is_older: bool) -> Form:
     """There are few kinds of pages, however many units and places in the list."""
     unit_id: Any = bindparam("unit_id", type_=Uuid())
-    at: Any = bindparam("before_at", type_=DateTime(timezone=True))
-    id_: Any = bindparam("before_id", type_=Uuid())
+    place = tuple_(bindparam("before_at", type_=DateTime(timezone=True)), bindparam("before_id", type_=Uuid()))
     filled = replace(wanted, unit_id=unit_id) if of_unit else wanted
-    return Form(lambda scope: _mark(scope, filled, Position(at, id_) if is_older else None))
+    return Form(lambda scope: _mark(scope, filled, place if is_older else None))
 
 
-def _mark(scope: TenantScope, wanted: Filter, before: Position | None) -> Select[Any]:
+def _mark(scope: TenantScope, wanted: Filter, before: Any) -> Select[Any]:
     # By the clock of each unit: from midnight on what was shown with its time is shown as of yesterday.
     today = cast(func.timezone(Unit.time_zone, bindparam("now", type_=DateTime(timezone=True))), Date).label("today")
     page = (
@@ -142,7 +144,7 @@ def _mark(scope: TenantScope, wanted: Filter, before: Position | None) -> Select
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
         .where(*_conditions(scope, wanted, before))
         .order_by(*_NEWEST_FIRST)
-        .limit(PAGE)
+        .limit(LIST_PAGE)
         .subquery("page")
     )
     newest = _newest_message(scope, page.c.id)
@@ -182,7 +184,8 @@ def _fenced(statement: Select[Any], name: str) -> CTE:
     return statement.cte(name).prefix_with("MATERIALIZED")
 
 
-def _conditions(scope: TenantScope, wanted: Filter, before: Position | None) -> list[ColumnElement[bool]]:
+def _conditions(scope: TenantScope, wanted: Filter, before: Any) -> list[ColumnElement[bool]]:
+    """`before`: the time and the id of a place in the list, as values or as the parameters of a form."""
     conditions: list[ColumnElement[bool]] = [Conversation.last_message_at.is_not(None)]
     if wanted.work is not None:
         conditions.extend(_in_work(scope, wanted.work))
@@ -195,7 +198,7 @@ def _conditions(scope: TenantScope, wanted: Filter, before: Position | None) -> 
     if wanted.since is not None:
         conditions.append(Conversation.last_message_at >= wanted.since)
     if before is not None:
-        conditions.append(tuple_(Conversation.last_message_at, Conversation.id) < (before.at, before.id))
+        conditions.append(tuple_(Conversation.last_message_at, Conversation.id) < before)
     return conditions
 
 

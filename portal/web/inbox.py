@@ -13,8 +13,8 @@ from werkzeug.exceptions import BadRequest
 from portal.models import Direction, Unit
 from portal.queries import consent, conversation_lists, conversations, members, units
 from portal.queries.contact_search import LONGEST_SEARCH
-from portal.queries.conversation_lists import MOST_COUNTED, Counts, Filter, Work
-from portal.queries.conversations import PAGE, ConversationRow, Position
+from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Counts, Filter, Work
+from portal.queries.conversations import ConversationRow, Position
 from portal.tenancy import TenantScope
 from portal.web import inbox_search, words
 from portal.web.formats import counted
@@ -129,7 +129,7 @@ class Inbox:
     @property
     def older_before(self) -> Position | None:
         """Where the next page begins; None: nothing is older."""
-        return _end(self.rows) if len(self.rows) >= PAGE else None
+        return _end(self.rows) if len(self.rows) >= LIST_PAGE else None
 
     @cached_property
     def rungs(self) -> dict[UUID, Rung]:

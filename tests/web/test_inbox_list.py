@@ -13,7 +13,7 @@ from portal.db import atomic, db
 from portal.models import Contact, Conversation, Direction, MessageStatus, Unit, User
 from portal.permissions import Role
 from portal.queries import conversation_lists
-from portal.queries.conversation_lists import MOST_COUNTED, Filter, Work, count_work, list_conversations
+from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Filter, Work, count_work, list_conversations
 from portal.tenancy import TenantScope, acting_for
 from portal.web.inbox import initials
 from tests.factories import make_conversation, make_message, make_unit, make_user
@@ -315,3 +315,22 @@ def test_poll_brings_the_number_of_a_nameless_person_the_units_new_name_and_yest
         told.append(poll(admin, page, "conversation-list").status_code)
 
     assert (quiet, told) == (204, [200, 200, 204, 200])
+
+
+@pytest.mark.parametrize("kept", ["", "work=waiting", "unit=centro", "unread=1", "work=waiting&unit=centro"])
+def test_pages_of_the_list_hold_everybody_once_and_their_polls_find_no_news(
+    acme: TenantScope, unit: Unit, hers: FlaskClient, kept: str
+) -> None:
+    for place in range(LIST_PAGE + 2):
+        conversation = make_conversation(acme, unit, phone=f"5511999{920_000 + place}", name=f"P{place:02d}")
+        make_message(acme, conversation)
+
+    first = hers.get(f"{LIST}?{kept}").text
+    older = re.search(r'href="([^"]*before=[^"]*)"', first)
+    assert older is not None
+    address = older[1].replace("&amp;", "&")
+    second = hers.get(address).text
+
+    assert sorted([*names(first), *names(second)]) == [f"P{place:02d}" for place in range(LIST_PAGE + 2)]
+    assert len(names(second)) == 2
+    assert poll(hers, second, "conversation-list").status_code == 204
