@@ -22,7 +22,6 @@ LANGUAGES = ("pt-BR", "en-US")
 # Language adds no barrier of its own. The page's policy refuses the styles that axe and pictures add: where these are
 # left out, it is seen whether the page itself keeps to the policy.
 LANGUAGES_FOR_AXE = LANGUAGES if screens.FOLDER else ("pt-BR",)
-GRAVE = ("serious", "critical")
 # What size and colour can change; all else is the same in every look.
 RULES_OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
 
@@ -115,8 +114,4 @@ def barriers(page: Page, *, rules: Sequence[str] | None = None) -> list[str]:
     """What axe finds that keeps people out, by all rules or these. It adds styles, which the page's policy refuses."""
     options = {"runOnly": list(rules)} if rules else None
     violations: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
-    return [
-        f"{violation['id']} at {[node['target'] for node in violation['nodes']]}"
-        for violation in violations
-        if violation["impact"] in GRAVE
-    ]
+    return [f"{violation['id']} at {[node['target'] for node in violation['nodes']]}" for violation in violations]
