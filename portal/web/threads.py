@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import merge
 from itertools import groupby
 from typing import ClassVar
@@ -26,6 +26,8 @@ from portal.web.happenings import Happening
 from portal.web.moments import moment
 
 US = "us"
+# How exactly WhatsApp tells when something was written.
+TOLD_TO = timedelta(seconds=1)
 US_IN_VAIN = "us, in vain"
 
 
@@ -130,8 +132,15 @@ def make_thread(
 def with_happenings(thread: Thread, happenings: Sequence[Happening]) -> Thread:
     """The same part of the thread, with what was noted and done between its messages."""
     items = [item for day in thread.days for item in day.items]
-    both = merge(items, happenings, key=lambda item: item.at)
+    both = merge(items, happenings, key=_came_at)
     return replace(thread, days=_by_day(list(both), thread.row.unit.time_zone))
+
+
+def _came_at(item: Item | Happening) -> datetime:
+    """WhatsApp tells whole seconds of what came in: within the one that it names, it was there once it was stored."""
+    if not isinstance(item, Item) or item.message.direction == Direction.OUTBOUND:
+        return item.at
+    return max(item.at, min(item.message.created_at, item.at + TOLD_TO))
 
 
 @dataclass(frozen=True)

@@ -267,3 +267,20 @@ def test_operator_without_leave_sees_no_note(
 
     assert [page.status_code for page in pages] == [403, 403]
     assert not any("Prefere" in page.text for page in pages)
+
+
+def test_what_came_in_the_second_of_an_event_stands_where_it_came(
+    desk: FlaskClient, acme: TenantScope, conversation: Conversation, thread: str
+) -> None:
+    """WhatsApp tells whole seconds, and the portal knows when it stored the message."""
+    second = now().replace(microsecond=0) - timedelta(minutes=5)
+    kinds = (ConversationEventKind.CLOSED, ConversationEventKind.REOPENED)
+    for kind, part in zip(kinds, (100, 900), strict=True):
+        make_note(acme, conversation, None, kind=kind, created_at=second + timedelta(milliseconds=part))
+    stored_at = second + timedelta(milliseconds=500)
+    make_message(acme, conversation, body="Mais uma coisa", at=second, created_at=stored_at)
+
+    page = desk.get(thread).text
+
+    told = re.findall(r"resolved this|Mais uma coisa|Reopened:", page.partition('id="messages"')[2])
+    assert told[:3] == ["resolved this", "Mais uma coisa", "Reopened:"]
