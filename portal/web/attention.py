@@ -1,6 +1,6 @@
 """What needs somebody: one sentence each, with what is behind it and the page that helps, the gravest first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from portal.web.words import Tone
@@ -27,6 +27,9 @@ def gravest_first(needs: Iterable[Need]) -> list[Need]:
     return sorted(needs, key=lambda need: RANKS[need.tone])
 
 
-def first_ones(needs: Sequence[Need]) -> Sequence[Need]:
-    """Those that stand each for itself: all, or as many as leave room for a sentence about the rest."""
-    return needs if len(needs) <= MOST_NAMED else needs[: MOST_NAMED - 1]
+def named(needs: Sequence[Need], rest: Callable[[int], Need]) -> Sequence[Need]:
+    """Each for itself where they are few; else some of them, and a sentence about the rest, made of its number."""
+    if len(needs) <= MOST_NAMED:
+        return needs
+    first_ones = needs[: MOST_NAMED - 1]
+    return [*first_ones, rest(len(needs) - len(first_ones))]

@@ -21,7 +21,7 @@ from portal.queries.undelivered import Bucket, Group
 from portal.services.connections import is_reconnecting
 from portal.tenancy import TenantScope
 from portal.web import import_words
-from portal.web.attention import Need, first_ones
+from portal.web.attention import Need, named
 from portal.web.campaign_hindrances import pause_caution
 from portal.web.formats import counted, grouped
 from portal.web.moments import moment
@@ -77,11 +77,12 @@ def is_down(row: UnitRow) -> bool:
 
 def _units_down(scope: TenantScope, units: Units) -> Iterator[Need]:
     down = [_unit_down(scope, row) for row in units.rows if is_down(row)]
-    yield from first_ones(down)
-    rest = len(down) - len(first_ones(down))
-    if rest:
-        title = ngettext("%(num)s more unit is not connected.", "%(num)s more units are not connected.", rest)
-        yield _about_units("more-down", Tone.BAD, title)
+    yield from named(down, _more_down)
+
+
+def _more_down(number: int) -> Need:
+    title = ngettext("%(num)s more unit is not connected.", "%(num)s more units are not connected.", number)
+    return _about_units("more-down", Tone.BAD, title)
 
 
 def _unit_down(scope: TenantScope, row: UnitRow) -> Need:
@@ -112,15 +113,16 @@ def _units_in_doubt(units: Units) -> Iterator[Need]:
         for row in units.rows
         if row.connection.status == ConnectionStatus.CONNECTED and (state := units.state(row)).tone == Tone.WARNING
     ]
-    yield from first_ones(doubted)
-    rest = len(doubted) - len(first_ones(doubted))
-    if rest:
-        title = ngettext(
-            "%(num)s more unit is shown as connected, and in doubt.",
-            "%(num)s more units are shown as connected, and in doubt.",
-            rest,
-        )
-        yield _about_units("more-doubt", Tone.WARNING, title)
+    yield from named(doubted, _more_in_doubt)
+
+
+def _more_in_doubt(number: int) -> Need:
+    title = ngettext(
+        "%(num)s more unit is shown as connected, and in doubt.",
+        "%(num)s more units are shown as connected, and in doubt.",
+        number,
+    )
+    return _about_units("more-doubt", Tone.WARNING, title)
 
 
 def _about_units(key: str, tone: Tone, title: str) -> Need:

@@ -14,7 +14,7 @@ from portal.models import EvolutionServer, Release, Tenant
 from portal.queries import metrics
 from portal.queries import operator_home as home
 from portal.queries.operator_home import UnitCount
-from portal.web.attention import Need, first_ones
+from portal.web.attention import Need, named
 from portal.web.formats import grouped
 from portal.web.language import choose_time_zone
 from portal.web.metric_words import verdict_state
@@ -113,15 +113,16 @@ def _units_down(looked: Looked) -> Iterator[Need]:
         for tenant in looked.tenants
         if tenant.suspended_at is None and (counts := looked.units.get(tenant.id)) is not None and counts.down
     ]
-    yield from first_ones(down)
-    rest = len(down) - len(first_ones(down))
-    if rest:
-        title = ngettext(
-            "%(num)s more company has units that lost their connection.",
-            "%(num)s more companies have units that lost their connection.",
-            rest,
-        )
-        yield Need("more-down", Tone.WARNING, title, "", f"{url_for('operator.index')}#companies", _("See all"))
+    yield from named(down, _more_down)
+
+
+def _more_down(number: int) -> Need:
+    title = ngettext(
+        "%(num)s more company has units that lost their connection.",
+        "%(num)s more companies have units that lost their connection.",
+        number,
+    )
+    return Need("more-down", Tone.WARNING, title, "", f"{url_for('operator.index')}#companies", _("See all"))
 
 
 def _down_words(counts: UnitCount) -> str:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.db import atomic, db
-from portal.models import Contact, Conversation, Direction, Media, Message, MessageTemplate, Unit
+from portal.models import Contact, Conversation, Media, MessageTemplate, Unit
 from portal.permissions import Role
 from portal.services.merging import merge_contacts
 from portal.services.message_templates import archive_template
@@ -17,6 +17,7 @@ from portal.tenancy import TenantScope, acting_for
 from tests.factories import make_connected_unit, make_conversation, make_template, make_tenant, make_user
 from tests.files import JPEG, PDF
 from tests.web.conftest import OpenBrowser
+from tests.web.templates import file_id_of, sent
 
 SEND = "/t/acme/units/jardins/send"
 MARIA = "+55 11 99999-0002"
@@ -39,19 +40,6 @@ def begin(browser: FlaskClient, template: MessageTemplate, phone: str = MARIA) -
 def send(browser: FlaskClient, template: MessageTemplate, text: str, **fields: Any) -> TestResponse:
     asked = {"template": str(template.id), "phone": MARIA}
     return browser.post(SEND, query_string=asked, data={"phone": MARIA, "text": text, **fields})
-
-
-def sent(scope: TenantScope) -> list[tuple[str, str | None]]:
-    """Of each message that went out its text and the name of its file."""
-    with acting_for(scope):
-        carried = (Media.tenant_id == Message.tenant_id) & (Media.id == Message.media_id)
-        outbound = scope.select(Message, Message.body, Media.file_name).outerjoin(Media, carried)
-        found = db.session.execute(outbound.where(Message.direction == Direction.OUTBOUND).order_by(Message.id))
-        return [(body, name) for body, name in found]
-
-
-def media_id_of(page: str) -> str:
-    return page.partition('name="template_file" value="')[2].partition('"')[0]
 
 
 def test_message_is_filled_in_for_the_person(admin: FlaskClient, template: MessageTemplate) -> None:
@@ -94,7 +82,7 @@ def test_agent_learns_no_name_of_a_person_whom_they_do_not_see(
 def test_what_is_sent_is_what_stands_in_the_form_with_the_templates_file(
     admin: FlaskClient, acme: TenantScope, template: MessageTemplate
 ) -> None:
-    file_id = media_id_of(begin(admin, template))
+    file_id = file_id_of(begin(admin, template))
 
     response = send(admin, template, "Oi, Maria! Seu plano: ouro.", template_file=file_id)
 
@@ -113,7 +101,7 @@ def test_templates_file_stays_at_home_when_it_is_not_ticked(
 def test_chosen_file_goes_in_the_place_of_the_templates(
     admin: FlaskClient, acme: TenantScope, template: MessageTemplate
 ) -> None:
-    file_id = media_id_of(begin(admin, template))
+    file_id = file_id_of(begin(admin, template))
 
     send(admin, template, "Oi!", template_file=file_id, file=(BytesIO(JPEG), "foto.jpg"))
 
@@ -123,7 +111,7 @@ def test_chosen_file_goes_in_the_place_of_the_templates(
 def test_variable_that_was_left_in_the_text_is_not_sent(
     admin: FlaskClient, acme: TenantScope, template: MessageTemplate
 ) -> None:
-    file_id = media_id_of(begin(admin, template))
+    file_id = file_id_of(begin(admin, template))
 
     response = send(admin, template, "Seu plano: ((plano)).", template_file=file_id)
 
@@ -141,7 +129,7 @@ def test_brackets_of_ones_own_are_sent(admin: FlaskClient, acme: TenantScope, te
 
 
 def test_second_click_sends_nothing(admin: FlaskClient, acme: TenantScope, template: MessageTemplate) -> None:
-    fields = {"template_file": media_id_of(begin(admin, template)), "form_id": uuid4().hex}
+    fields = {"template_file": file_id_of(begin(admin, template)), "form_id": uuid4().hex}
 
     for _click in range(2):
         send(admin, template, "Oi!", **fields)
@@ -175,7 +163,7 @@ def test_page_without_such_a_template_is_the_empty_form(
 def test_message_that_began_with_an_archived_template_is_still_sent(
     admin: FlaskClient, acme: TenantScope, template: MessageTemplate
 ) -> None:
-    file_id = media_id_of(begin(admin, template))
+    file_id = file_id_of(begin(admin, template))
     with acting_for(acme):
         archive_template(acme, template.id)
 
@@ -211,7 +199,7 @@ def test_template_without_gaps_says_where_the_text_is_from(
 def test_files_of_messages_and_of_the_template_are_two(
     admin: FlaskClient, acme: TenantScope, template: MessageTemplate
 ) -> None:
-    file_id = media_id_of(begin(admin, template))
+    file_id = file_id_of(begin(admin, template))
 
     send(admin, template, "Oi!", template_file=file_id)
 

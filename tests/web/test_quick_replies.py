@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import Contact, Conversation, Direction, Media, Message, MessageTemplate, Unit
+from portal.models import Contact, Conversation, Media, MessageTemplate, Unit
 from portal.permissions import Role
 from portal.services.message_templates import archive_template
 from portal.tenancy import TenantScope, acting_for
@@ -25,6 +25,7 @@ from tests.factories import (
 )
 from tests.web.conftest import OpenBrowser
 from tests.web.htmx import EACH_WAY, PART
+from tests.web.templates import file_id_of, sent
 
 TEXT = "Oi, ((nome))! Seu plano: ((plano))."
 
@@ -49,19 +50,6 @@ def offered(browser: FlaskClient, thread: str, text: str = "") -> list[str]:
 
 def reply(browser: FlaskClient, thread: str, text: str, **fields: Any) -> TestResponse:
     return browser.post(f"{thread}/messages", data={"text": text, **fields}, headers=PART)
-
-
-def sent(scope: TenantScope) -> list[tuple[str, str | None]]:
-    """Of each message that went out its text and the name of its file."""
-    with acting_for(scope):
-        carried = (Media.tenant_id == Message.tenant_id) & (Media.id == Message.media_id)
-        outbound = scope.select(Message, Message.body, Media.file_name).outerjoin(Media, carried)
-        found = db.session.execute(outbound.where(Message.direction == Direction.OUTBOUND).order_by(Message.id))
-        return [(body, name) for body, name in found]
-
-
-def file_id_of(page: str) -> str:
-    return page.partition('name="template_file" value="')[2].partition('"')[0]
 
 
 def test_offers_are_filled_in_for_the_person(admin: FlaskClient, thread: str, template: MessageTemplate) -> None:
