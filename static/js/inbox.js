@@ -298,7 +298,8 @@
     window.history.replaceState(window.history.state, "", address);
   };
 
-  // Quick replies: "/" opens the list, what follows filters it. It is a list box whose active option the text names.
+  // Quick replies: "/" opens the list, what follows filters it. It is a list box whose active option the text names:
+  // a text of several lines may do that, but may not be a combo box (ARIA in HTML).
   const COMMAND = /^\/[^\n]{0,60}$/;
   const quick = { timer: 0, asking: null, active: -1, isPending: false, isDismissed: false, choosesFirst: false };
   const options = () => findAll("#quick-replies [role='option']");
@@ -316,7 +317,7 @@
     const text = find("#composer-text");
     if (box) box.hidden = true;
     if (!text) return;
-    for (const name of ["role", "aria-expanded", "aria-controls", "aria-activedescendant", "aria-autocomplete"]) {
+    for (const name of ["aria-autocomplete", "aria-haspopup", "aria-controls", "aria-activedescendant"]) {
       text.removeAttribute(name);
     }
   };
@@ -335,8 +336,9 @@
     find("#quick-replies").hidden = false;
     if (hasOptions) text.setAttribute("aria-controls", "quick-list");
     else text.removeAttribute("aria-controls");
-    for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"]]) text.setAttribute(name, value);
-    text.setAttribute("aria-expanded", String(hasOptions));
+    for (const [name, value] of [["aria-autocomplete", "list"], ["aria-haspopup", "listbox"]]) {
+      text.setAttribute(name, value);
+    }
     activate(0);
     if (!hasOptions) say(find("#quick-replies").textContent.trim());
   };

@@ -11,6 +11,7 @@ from tests.running.stack import ADMIN, Stack
 
 pytestmark = pytest.mark.browser
 
+SENDING = "**/conversations/*/messages"
 # What a keyboard tells of one key; Playwright's own have no third level.
 PRESS = """(target, told) => target.dispatchEvent(
   new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...told }))"""
@@ -31,11 +32,23 @@ def thread_of(customer: Customer) -> re.Pattern[str]:
     return re.compile(rf"/conversations/{customer.conversation_id}\?")
 
 
-def hold_thread(page: Page, customer: Customer) -> list[Route]:
-    """Let nothing more come of the thread; what asks for it."""
-    held = list[Route]()
-    page.route(thread_of(customer), lambda route: held.append(route))
-    return held
+class Hold:
+    """Lets nothing more come of a thread until it is let go. Its requests would be handled twice if unrouted before."""
+
+    def __init__(self, page: Page, customer: Customer) -> None:
+        self._held: list[Route] | None = []
+        page.route(thread_of(customer), self._take)
+
+    def let_go(self) -> None:
+        held, self._held = self._held or [], None
+        for route in held:
+            route.continue_()
+
+    def _take(self, route: Route) -> None:
+        if self._held is None:
+            route.continue_()
+        else:
+            self._held.append(route)
 
 
 def test_answer_that_got_lost_sends_the_message_once(open_page: OpenPage, rita: Customer, stack: Stack) -> None:
@@ -46,16 +59,15 @@ def test_answer_that_got_lost_sends_the_message_once(open_page: OpenPage, rita: 
         route.fetch()
         route.fulfill(status=502, content_type="text/html", body="<html><h1>502 Bad Gateway</h1></html>")
 
-    page.route("**/conversations/*/messages", lose)
-    held = hold_thread(page, rita)
+    page.route(SENDING, lose)
+    held = Hold(page, rita)
     box(page).fill("Abrimos às nove.")
     box(page).press("Enter")
     expect(page.locator("[data-offline]")).to_be_visible()
     expect(box(page)).to_have_value("Abrimos às nove.")
 
-    page.unroute_all()
-    for route in held:
-        route.continue_()
+    page.unroute(SENDING)
+    held.let_go()
     # The thread shows it, and has made the composer ready for the next message.
     expect(page.locator("#messages .bubble--outbound")).to_have_count(1)
     expect(page.locator("[data-offline]")).to_be_hidden()
@@ -76,14 +88,14 @@ def test_news_of_another_conversation_leave_the_thread_where_it_is(
     admin.goto(rita.address)
     thread = thread_of(rita)
     admin.wait_for_event("response", lambda answer: bool(thread.search(answer.url)) and answer.status == 204)
-    hold_thread(admin, rita)
+    held = Hold(admin, rita)
     admin.locator(".thread__scroll").evaluate("box => { box.scrollTop = 300 }")
     bia = Customer(stack, linked_unit, number="5511950009014", name="Bia Segunda")
     bia.writes("Boa tarde")
     expect(admin.locator(f"#chat-{bia.conversation_id}")).to_be_visible()
 
     assert admin.locator(".thread__scroll").evaluate("box => box.scrollTop") == 300
-    admin.unroute_all()
+    held.let_go()
 
 
 def test_file_that_is_refused_on_the_way_leaves_the_quote(open_page: OpenPage, rita: Customer) -> None:
@@ -92,7 +104,7 @@ def test_file_that_is_refused_on_the_way_leaves_the_quote(open_page: OpenPage, r
     page.locator(".bubble").get_by_role("link", name="Reply").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#answering")).to_contain_text("Bom dia")
-    page.route("**/conversations/*/messages", too_large)
+    page.route(SENDING, too_large)
 
     box(page).fill("Segue o catálogo")
     box(page).press("Enter")
@@ -110,7 +122,7 @@ def too_large(route: Route) -> None:
 def test_quote_opened_while_a_message_goes_up_is_for_the_next_one(admin: Page, rita: Customer) -> None:
     admin.goto(rita.address)
     held = list[Route]()
-    admin.route("**/conversations/*/messages", lambda route: held.append(route))
+    admin.route(SENDING, lambda route: held.append(route))
     box(admin).fill("Um momento")
     box(admin).press("Enter")
     admin.wait_for_function("document.querySelector('#composer-form').classList.contains('htmx-request')")
@@ -156,13 +168,8 @@ def test_of_many_messages_at_once_the_newest_are_read_out(admin: Page, rita: Cus
     admin.goto(rita.address)
     expect(admin.locator("#messages .bubble")).to_have_count(1)
     with admin.expect_request(thread_of(rita)):
-        held = hold_thread(admin, rita)
+        held = Hold(admin, rita)
     for number in range(1, 6):
         rita.writes(f"Pergunta {number}")
 
-    def come_back() -> None:
-        admin.unroute_all()
-        for route in held:
-            route.continue_()
-
-    hears(admin, come_back, "(5) … Pergunta 3 · Pergunta 4 · Pergunta 5")
+    hears(admin, held.let_go, "(5) … Pergunta 3 · Pergunta 4 · Pergunta 5")
