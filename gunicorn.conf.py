@@ -1,6 +1,7 @@
 """What `gunicorn wsgi:app` adds to its command line, in production and on a laptop."""
 
 import ctypes
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 8
+# The app is made once, which connects to nothing, and shared by the processes that serve.
+preload_app = True
 
 # Heroku's router keeps idle connections for 90 s; whoever closes first must not be us, or requests are lost.
 keepalive = 95
@@ -33,6 +36,12 @@ def on_starting(server: Any) -> None:
     # Only glibc has this, and does it.
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def when_ready(server: Any) -> None:
+    """Leave what is shared untouched: looking through it for garbage would copy it into each process."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:
