@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 # How long a relay waits that nobody wakes.
 POLL_S = {queue.INBOX: 0.5, queue.OUTBOX: 0.5, queue.BACKGROUND: 2.0, queue.WEBHOOKS: 0.5}
+# And one that whoever has work for it does wake, while nothing waits for its time.
+QUIET_POLL_S = {queue.OUTBOX: 1.0}
 PAUSE_AFTER_ERROR_S = 1.0
 AppContext = Callable[[], AbstractContextManager[object]]
 
@@ -96,11 +98,18 @@ def _drain(here: Workplace, step: Callable[[], float | None]) -> None:
         while not here.stopping.is_set() and (time.monotonic() < until or not queue.is_reachable()):
             pause_s = _step(here, step)
             if pause_s is None or pause_s > 0:
-                here.listener.wait(min(POLL_S[here.name], pause_s or POLL_S[here.name]))
+                here.listener.wait(_longest_wait(here, pause_s))
     finally:
         here.is_draining = False
     if not here.stopping.is_set() and queue.relay_queue(here.name).count == 0:
         queue.enqueue_relay(here.name)
+
+
+def _longest_wait(here: Workplace, pause_s: float | None) -> float:
+    if pause_s is not None:
+        return min(POLL_S[here.name], pause_s)
+    is_woken = here.name in QUIET_POLL_S and here.listener.is_hearing
+    return (QUIET_POLL_S if is_woken else POLL_S)[here.name]
 
 
 def _step(here: Workplace, step: Callable[[], float | None]) -> float | None:

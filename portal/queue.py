@@ -74,7 +74,7 @@ class Signal:
         try:
             parts.redis.publish(self._channel, b"")
         except redis.RedisError:
-            # The relays poll twice a second anyway.
+            # The relays poll anyway.
             log.warning("wake-up not sent, Redis is away")
 
 
@@ -83,6 +83,7 @@ class Listener:
 
     def __init__(self, name: str) -> None:
         self.noted = threading.Event()
+        self.is_hearing = False
         self._channel = channel(name)
         threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
 
@@ -95,13 +96,17 @@ class Listener:
             try:
                 self._follow()
             except redis.RedisError:
+                self.is_hearing = False
                 time.sleep(RECONNECT_S)
 
     def _follow(self) -> None:
-        with parts.redis.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
+        with parts.redis.pubsub() as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(self._channel)
             while True:
+                # Each subscription is told as well, those after a lost connection among them: something may have been
+                # said while nobody listened.
                 if subscription.get_message(timeout=READ_S) is not None:
+                    self.is_hearing = True
                     self.noted.set()
 
 
