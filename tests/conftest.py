@@ -27,6 +27,7 @@ from portal.config import Config
 from portal.db import Base, db
 from portal.extensions import parts
 from portal.services import accounts, passwords
+from tests import groups
 
 SETTINGS = {
     "SECRET_KEY": "a-secret-for-tests-only-of-32-characters-and-more",
@@ -41,6 +42,16 @@ OUTSIDE_THE_APP = ("local", "browser", "chaos", "first_day")
 
 quick_hash = partial(generate_password_hash, method="pbkdf2:sha256:1")
 NOBODYS_HASH = quick_hash("nobody")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> groups.Grouped | None:
+    return groups.Grouped(config) if config.option.dist == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        groups.order(items)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""How a page is looked at: in both languages, on a phone and on a desk, light and dark, and with axe."""
+"""How a page is looked at: in both languages, on a phone and on a desk, light and dark, at twice its size, with axe."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ LANGUAGES = ("pt-BR", "en-US")
 # Language adds no barrier of its own. The page's policy refuses the styles that axe and pictures add: where these are
 # left out, it is seen whether the page itself keeps to the policy.
 LANGUAGES_FOR_AXE = LANGUAGES if screens.FOLDER else ("pt-BR",)
+# So wide and high is the window of a desk to a page that is shown at twice its size.
+ZOOMED = {name: pixels // 2 for name, pixels in DESKTOP.items()}
 # What size and colour can change; all else is the same in every look.
 RULES_OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
 
@@ -36,6 +38,17 @@ SIDEWAYS = """() => {
   for (const box of folded) box.open = false;
   return found;
 }"""
+# What hides a part of itself, of which nothing says that there is more, and what scrolls but is too low to read in. A
+# field is gone through by its cursor, and what is for screen readers alone is one pixel.
+CUT_OFF = """() => [...document.querySelectorAll("body, body *")].filter((box) => {
+  const style = getComputedStyle(box);
+  const isShortened = style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none";
+  if (isShortened || box.clientWidth <= 1 || box.matches("input, textarea, svg *")) return false;
+  const hides = (overflow) => ["hidden", "clip"].includes(overflow);
+  const [isWider, isHigher] = [box.scrollWidth > box.clientWidth + 1, box.scrollHeight > box.clientHeight + 1];
+  const isTooLow = isHigher && ["auto", "scroll"].includes(style.overflowY) && box.clientHeight < 96;
+  return isTooLow || (hides(style.overflowX) && isWider) || (hides(style.overflowY) && isHigher);
+}).map((box) => `cut off: ${box.tagName} ${box.className}`)"""
 # One of a part that is not drawn may never end.
 SETTLE = """() => Promise.race([
   Promise.allSettled(
@@ -101,7 +114,16 @@ def look_at(page: Page, sight: Sight, language: str, *, has_axe: bool) -> list[s
         if has_axe:
             found += [f"{name}: {problem}" for problem in barriers(page, rules=RULES_OF_LOOKS if turn else None)]
             screens.take_picture(page, sight.name, name)
+    if has_axe:
+        found += [f"zoomed: {problem}" for problem in lost_when_zoomed(page)]
     return found
+
+
+def lost_when_zoomed(page: Page) -> list[str]:
+    """What nobody can read any more in a window of a desk that shows the page at twice its size."""
+    page.set_viewport_size(ZOOMED)
+    page.evaluate(SETTLE)
+    return [*overflowing(page), *page.evaluate(CUT_OFF)]
 
 
 def overflowing(page: Page) -> list[str]:
