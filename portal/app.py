@@ -59,7 +59,8 @@ def _flask_settings(config: Config) -> dict[str, object]:
         # Errors of the database are logged: without their parameters, which are messages, numbers and secrets.
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "poolclass": CountedPool,
-            "pool_pre_ping": True,
+            # The one that was used last, which knows the most of what is asked and need not be tried.
+            "pool_use_lifo": True,
             "pool_size": 10,
             "max_overflow": 30,
             "connect_args": {"connect_timeout": DATABASE_CONNECT_TIMEOUT_S},

@@ -1,28 +1,37 @@
 """The database session, transactions, and what every table shares."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
+import psycopg
 import structlog
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
     DateTime,
+    Dialect,
+    Engine,
     MetaData,
+    Pool,
     TableValuedAlias,
     Uuid,
     any_,
+    bindparam,
     column,
+    event,
     func,
     literal,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
@@ -50,6 +59,8 @@ Id = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
 CreatedAt = Annotated[datetime, mapped_column(default=now, server_default=text("now()"))]
 # What was moved from an older database and the portal does not use.
 LEGACY = "legacy_"
+# A connection that was used within this time is taken to be there still: most of a page's looks follow another.
+PROVEN_FOR_S = 1.0
 # Of a version 7 UUID's 128 bits, the first 48 are its time.
 _BITS_AFTER_TIME = 80
 
@@ -60,6 +71,49 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options
 STORAGE_DOWN = (DBAPIError, TimeoutError)
 # Of these, not what is wrong with a row: the database is away, busy or ended a deadlock, and takes it later.
 DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
+
+
+class ReadingConnection(psycopg.Connection[Any]):
+    """A connection that still knows its prepared statements when a transaction that went well is rolled back.
+
+    Whatever only reads ends with a rollback here. Elsewhere one may undo the making of a table, so psycopg forgets all
+    that it prepared, and the database would plan every statement of every page anew. After an error it does forget: a
+    statement may have failed because it was prepared before a table was changed.
+    """
+
+    def rollback(self) -> None:
+        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            self.pgconn.exec_(b"ROLLBACK")
+        # It does nothing where nothing is left to roll back.
+        super().rollback()
+
+
+@event.listens_for(Engine, "do_connect")
+def _connect(dialect: Dialect, record: object, values: Sequence[Any], named: Mapping[str, Any]) -> ReadingConnection:
+    return ReadingConnection.connect(*values, **named)
+
+
+@event.listens_for(Pool, "checkin")
+def _note_use(connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _refuse_stale(connection: ReadingConnection, record: ConnectionPoolEntry, proxy: object) -> None:
+    """Let the pool make another where the database is not at the other end any more: it may have been started anew."""
+    unused_s = time.monotonic() - record.info.get("used_at", time.monotonic())
+    if unused_s < PROVEN_FOR_S:
+        return
+    try:
+        is_there = connection.pgconn.exec_(b"").status == ExecStatus.EMPTY_QUERY
+    except psycopg.Error:
+        is_there = False
+    if not is_there:
+        raise InvalidatePoolError
+
+
+# The instant at which a statement is executed, however long ago it was built.
+AT_EXECUTION = bindparam("now", callable_=lambda: now(), type_=DateTime(timezone=True))
 
 
 def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:

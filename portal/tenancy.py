@@ -6,18 +6,15 @@ other statement on them, and PostgreSQL's row-level security filters once more b
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
-    CTE,
     Connection,
-    CursorResult,
     Delete,
     Result,
     Select,
-    Table,
     Update,
     Uuid,
     bindparam,
@@ -30,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
-from sqlalchemy.sql import visitors
 
+from portal import statement_tables
 from portal.db import Base, atomic, db
 from portal.errors import NotFound
 from portal.permissions import ALLOWED_BY_GRANT, Permission, Role, allows
@@ -39,9 +36,6 @@ from portal.permissions import ALLOWED_BY_GRANT, Permission, Role, allows
 Model = TypeVar("Model", bound=Base)
 TENANT_ROLE = "portal_tenant"
 SYSTEM_ROLE = "portal_system"
-# As many forms of statements as SQLAlchemy keeps compiled.
-MOST_KNOWN = 500
-_KNOWN_TABLES: dict[Any, frozenset[str]] = {}
 
 
 class UnscopedQuery(Exception):
@@ -128,8 +122,9 @@ class TenantScope:
     def execute(self, form: "Form", **values: Any) -> Result[*tuple[Any, ...]]:
         """Fill in the form with this scope and these values, and execute it."""
         statement = form.statement(is_limited=self.unit_ids is not None)
-        bound = statement.execution_options(tenant_scoped=self.tenant_id)
-        return db.session.execute(bound, {**values, **self._own_values})
+        # Told beside the statement: to a copy of it SQLAlchemy would look at each of its parts anew.
+        whose = {"tenant_scoped": self.tenant_id}
+        return db.session.execute(statement, {**values, **self._own_values}, execution_options=whose)
 
     @property
     def _own_values(self) -> dict[str, Any]:
@@ -186,7 +181,8 @@ class Form:
         if is_limited not in self._built:
             user_id: Any = bindparam("scope_user_id", type_=Uuid())
             scope = _StandIn(_NO_TENANT, user_id, unit_ids=frozenset() if is_limited else None)
-            self._built[is_limited] = self._build(scope)
+            built = self._built[is_limited] = self._build(scope)
+            statement_tables.note_form(built)
         return self._built[is_limited]
 
 
@@ -196,14 +192,25 @@ class _Access:
 
     tenant_id: UUID | None = None
     system_reason: str | None = None
+    # Whether each statement gets a plan for its own values: one for all values is made for a company of middling size.
+    is_planned_anew: bool = False
 
 
 NOBODY = _Access()
 
 
 def bind(scope: TenantScope) -> None:
-    """Let the session see this tenant, until `unbind`. Ends the transaction that found the scope."""
-    _switch(_Access(tenant_id=scope.tenant_id))
+    """Let the session see this tenant, until `unbind`. Ends the transaction that found the scope.
+
+    For pages and the API, where one person looks at the longest thread and the largest company just as at the others.
+    """
+    _switch(_Access(tenant_id=scope.tenant_id, is_planned_anew=True))
+
+
+def plan_once() -> None:
+    """Let PostgreSQL keep a plan for all values, from the next transaction on: for what it can hardly plan badly."""
+    info = db.session().info
+    info["access"] = replace(info.get("access", NOBODY), is_planned_anew=False)
 
 
 def unbind() -> None:
@@ -294,7 +301,7 @@ def _refuse_unscoped(state: ORMExecuteState) -> None:
     access: _Access = state.session.info.get("access", NOBODY)
     if access.system_reason is not None:
         return
-    owned = _tenant_tables(state.statement)
+    owned = statement_tables.find_owned(state.statement)
     if not owned:
         return
     scoped_to = state.execution_options.get("tenant_scoped")
@@ -320,12 +327,22 @@ def _bind_database_role(session: Session, transaction: SessionTransaction, conne
     access: _Access = session.info.get("access", NOBODY)
     is_system = access.system_reason is not None
     settings = {
-        "portal.tenant_id": "" if access.tenant_id is None else str(access.tenant_id),
-        "portal.is_system": "on" if is_system else "",
+        "tenant_id": "" if access.tenant_id is None else str(access.tenant_id),
+        "is_system": "on" if is_system else "",
+        "plans": "force_custom_plan" if access.is_planned_anew else "auto",
     }
     if _has_roles(connection):
-        settings["role"] = SYSTEM_ROLE if is_system else TENANT_ROLE
-    _set_local(connection, settings)
+        connection.execute(_BIND_WITH_ROLE, {**settings, "role": SYSTEM_ROLE if is_system else TENANT_ROLE})
+    else:
+        connection.execute(_BIND, settings)
+
+
+_SETTINGS = (
+    "set_config('portal.tenant_id', :tenant_id, true), set_config('portal.is_system', :is_system, true),"
+    " set_config('plan_cache_mode', :plans, true)"
+)
+_BIND = text(f"SELECT {_SETTINGS}")
+_BIND_WITH_ROLE = text(f"SELECT {_SETTINGS}, set_config('role', :role, true)")
 
 
 def _has_roles(connection: Connection) -> bool:
@@ -342,38 +359,6 @@ def _has_roles(connection: Connection) -> bool:
         )
         connection.info["portal_has_roles"] = found.scalar_one() == 2
     return bool(connection.info["portal_has_roles"])
-
-
-def _set_local(connection: Connection, settings: Mapping[str, str]) -> CursorResult[Any]:
-    calls = ", ".join(f"set_config('{name}', :v{i}, true)" for i, name in enumerate(settings))
-    return connection.execute(text(f"SELECT {calls}"), {f"v{i}": value for i, value in enumerate(settings.values())})
-
-
-def _tenant_tables(statement: Any) -> frozenset[str]:
-    """The tables of tenants that the statement names.
-
-    Statements with the same cache key become the same SQL, which is why SQLAlchemy compiles them once: so they name the
-    same tables, and are read once too. One without a key is read each time.
-    """
-    key = statement._generate_cache_key()
-    if key is None:
-        return _read_tables(statement)
-    known = _KNOWN_TABLES.get(key.key)
-    if known is None:
-        if len(_KNOWN_TABLES) >= MOST_KNOWN:
-            _KNOWN_TABLES.clear()
-        known = _KNOWN_TABLES[key.key] = _read_tables(statement)
-    return known
-
-
-def _read_tables(statement: Any) -> frozenset[str]:
-    found: set[str] = set()
-    for element in visitors.iterate(statement):
-        # A common table expression named only in a condition is no child of the statement: look through its column.
-        origin = getattr(element, "table", None)
-        tables = [element, *(visitors.iterate(origin) if isinstance(origin, CTE) else ())]
-        found |= {t.name for t in tables if isinstance(t, Table) and (t.name == "tenants" or "tenant_id" in t.c)}
-    return frozenset(found)
 
 
 def _column(model: type[Base], name: str) -> Any:

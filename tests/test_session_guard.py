@@ -9,7 +9,7 @@ from sqlalchemy import Executable, delete, exists, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
-from portal import tenancy
+from portal import statement_tables
 from portal.db import atomic, db
 from portal.models import Contact, Conversation, EvolutionServer, Message, Tenant, Unit, UserUnit
 from portal.tenancy import TenantScope, UnscopedQuery, acting_for, tenant_transaction
@@ -92,14 +92,14 @@ def test_statement_that_passed_before_is_refused_all_the_same(acme: Company, bui
 
 
 def test_guard_forgets_statements_before_they_grow_too_many(acme: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.tenancy.MOST_KNOWN", 3)
+    monkeypatch.setattr("portal.statement_tables.MOST_KNOWN", 3)
 
     with acting_for(acme.scope):
         for number in range(10):
             with pytest.raises(UnscopedQuery):
                 db.session.execute(select(Unit.id, *(literal(one) for one in range(number))))
 
-    assert len(tenancy._KNOWN_TABLES) <= 3
+    assert len(statement_tables._KNOWN_TABLES) <= 3
 
 
 ASKED_OF_SESSION: dict[str, Callable[[Company], object]] = {

@@ -59,5 +59,5 @@ def _note_error(context: ExceptionContext) -> None:
     Not one that the pool finds to be stale before it hands it out: it makes another, and nobody notices.
     """
     is_connecting = context.connection is None
-    if (context.is_disconnect or is_connecting) and not context.is_pre_ping:
+    if context.is_disconnect or is_connecting:
         counters.count(Counted.DB_CONNECTION_ERRORS)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, not_
 
 from portal.clock import now
-from portal.db import among, db
+from portal.db import AT_EXECUTION, among, db
 from portal.models import AccessGrant, AuditEvent
 from portal.queries import members
 from portal.tenancy import TenantScope
@@ -50,6 +50,11 @@ def find_running(scope: TenantScope) -> AccessGrant | None:
     return grant
 
 
+def running_until(scope: TenantScope) -> Select[Any]:
+    """When that one ends, for statements that ask for more."""
+    return scope.select(AccessGrant, func.max(AccessGrant.expires_at)).where(_runs())
+
+
 def list_running(scope: TenantScope) -> list[GrantRow]:
     return _list_rows(scope, scope.select(AccessGrant).where(_runs()))
 
@@ -77,7 +82,7 @@ def running(scope: TenantScope) -> Select[Any]:
 
 
 def _runs() -> ColumnElement[bool]:
-    return and_(AccessGrant.revoked_at.is_(None), AccessGrant.expires_at > now())
+    return and_(AccessGrant.revoked_at.is_(None), AccessGrant.expires_at > AT_EXECUTION)
 
 
 def _list_rows(scope: TenantScope, statement: Select[Any]) -> list[GrantRow]:

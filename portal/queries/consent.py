@@ -65,6 +65,12 @@ def list_opt_ins(scope: TenantScope, contact_ids: Collection[UUID]) -> dict[UUID
     return dict(db.session.execute(statement).all())
 
 
+def last_opt_in(scope: TenantScope, contact_id: Any) -> Select[Any]:
+    """When a contact opted in last, for statements that ask for more."""
+    newest = whole_tenant(scope).select(ConsentEvent, func.max(ConsentEvent.happened_at))
+    return newest.where(ConsentEvent.kind == ConsentKind.OPTED_IN, ConsentEvent.contact_id == contact_id)
+
+
 def newest_first() -> tuple[Any, ...]:
     """The order in which events decide: the newest, and of two at one instant the opt-out."""
     return ConsentEvent.happened_at.desc(), (ConsentEvent.kind == ConsentKind.OPTED_OUT).desc()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, bindparam, func, literal, tuple_
+from sqlalchemy import ColumnElement, DateTime, Integer, Select, Uuid, bindparam, func, literal, tuple_
 
 from portal.db import db
 from portal.errors import NotFound
@@ -88,11 +88,10 @@ def list_messages(
     scope: TenantScope, conversation_id: UUID, *, before: Position | None = None, limit: int = PAGE
 ) -> list[Message]:
     """The newest messages of a conversation, newest first."""
-    statement = scope.select(Message).where(Message.conversation_id == conversation_id)
-    if before is not None:
-        statement = statement.where(tuple_(Message.occurred_at, Message.id) < (before.at, before.id))
-    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(limit)
-    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))
+    values = {"conversation": conversation_id, "most": limit}
+    if before is None:
+        return list(scope.execute(_NEWEST, **values).scalars())
+    return list(scope.execute(_BEFORE, **values, at=before.at, id=before.id).scalars())
 
 
 def list_messages_since(
@@ -101,12 +100,8 @@ def list_messages_since(
     """What an open thread shows: the messages from that one on, newest first; without one, as a page of them."""
     if since is None:
         return list_messages(scope, conversation_id)
-    statement = scope.select(Message).where(
-        Message.conversation_id == conversation_id,
-        tuple_(Message.occurred_at, Message.id) >= (since.at, since.id),
-    )
-    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(limit)
-    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))
+    values = {"conversation": conversation_id, "most": limit, "at": since.at, "id": since.id}
+    return list(scope.execute(_SINCE, **values).scalars())
 
 
 def has_older(scope: TenantScope, conversation_id: UUID, place: Position) -> bool:
@@ -141,12 +136,8 @@ def find_contact_number(scope: TenantScope, conversation_id: UUID) -> str | None
     return number
 
 
-def count_unread(scope: TenantScope) -> int:
-    """Messages that nobody has looked at, over every unit the scope sees."""
-    return int(db.session.scalar(sum_of_unread(scope)) or 0)
-
-
 def sum_of_unread(scope: TenantScope) -> Select[Any]:
+    """Messages that nobody has looked at, over every unit the scope sees; for statements that ask for more."""
     return scope.select(Conversation, func.coalesce(func.sum(Conversation.unread), 0)).where(is_unread())
 
 
@@ -188,4 +179,17 @@ def with_contact(scope: TenantScope) -> Select[Any]:
     )
 
 
-_ROW = Form(lambda scope: with_contact(scope).where(Conversation.id == bindparam("conversation", type_=Uuid())))
+def _messages(scope: TenantScope, *where: ColumnElement[bool]) -> Select[Any]:
+    newest_first = scope.select(Message).order_by(Message.occurred_at.desc(), Message.id.desc())
+    some = newest_first.where(Message.conversation_id == _CONVERSATION, *where).limit(
+        bindparam("most", type_=Integer())
+    )
+    return some.execution_options(populate_existing=True)
+
+
+_CONVERSATION = bindparam("conversation", type_=Uuid())
+_PLACE = tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid()))
+_ROW = Form(lambda scope: with_contact(scope).where(Conversation.id == _CONVERSATION))
+_NEWEST = Form(_messages)
+_BEFORE = Form(lambda scope: _messages(scope, tuple_(Message.occurred_at, Message.id) < _PLACE))
+_SINCE = Form(lambda scope: _messages(scope, tuple_(Message.occurred_at, Message.id) >= _PLACE))

@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func
+from sqlalchemy import ARRAY, Select, Uuid, and_, any_, bindparam, func
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from portal.db import among, db
 from portal.errors import NotFound
 from portal.models import AccountLink, Unit, User, UserSession, UserUnit
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 
 class MemberState(StrEnum):
@@ -58,8 +58,7 @@ def get_member(scope: TenantScope, user_id: UUID) -> MemberRow:
 
 def list_emails(scope: TenantScope, user_ids: Collection[UUID]) -> dict[UUID, str]:
     """Id -> e-mail address, of those people; whoever belongs to no tenant is left out."""
-    named = scope.select(User, User.id, User.email).where(among(User.id, user_ids))
-    return {row.id: row.email for row in db.session.execute(named)}
+    return {row.id: row.email for row in scope.execute(_EMAILS, ids=list(user_ids))}
 
 
 def _list_rows(scope: TenantScope, statement: Select[Any]) -> list[MemberRow]:
@@ -98,3 +97,7 @@ def _links_of(scope: TenantScope, user_ids: Collection[UUID]) -> dict[UUID, Acco
     )
     links = db.session.scalars(newest.execution_options(populate_existing=True))
     return {link.user_id: link for link in links}
+
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid()))
+_EMAILS = Form(lambda scope: scope.select(User, User.id, User.email).where(User.id == any_(_IDS)))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from portal.db import db
 from portal.errors import NotFound
 from portal.models import Media, MessageTemplate, TemplateVersion
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 from portal.wording import fold
 
 MOST_VERSIONS = 100
@@ -39,8 +39,7 @@ def list_templates(scope: TenantScope) -> list[TemplateRow]:
 
 def list_names(scope: TenantScope) -> list[MessageTemplate]:
     """Every template that is not archived, by name, without what it says."""
-    living = scope.select(MessageTemplate).where(MessageTemplate.archived_at.is_(None))
-    return list(db.session.scalars(living.order_by(func.lower(MessageTemplate.name))))
+    return list(scope.execute(_LIVING).scalars())
 
 
 def list_quick(scope: TenantScope, text: str) -> list[TemplateRow]:
@@ -102,3 +101,11 @@ def _newest(scope: TenantScope) -> Any:
     other = aliased(TemplateVersion)
     numbers = scope.select(other, func.max(other.number)).where(other.template_id == MessageTemplate.id)
     return numbers.correlate(MessageTemplate).scalar_subquery()
+
+
+def _living(scope: TenantScope) -> Select[Any]:
+    living = scope.select(MessageTemplate).where(MessageTemplate.archived_at.is_(None))
+    return living.order_by(func.lower(MessageTemplate.name))
+
+
+_LIVING = Form(_living)

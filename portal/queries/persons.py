@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import Select, Uuid, bindparam, func
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from portal.db import db
@@ -18,13 +19,13 @@ from portal.models import (
     Import,
     Message,
     Tag,
+    Tenant,
     Unit,
 )
 from portal.queries.campaign_lines import CampaignLine, list_lines
-from portal.queries.consent import list_opt_ins
-from portal.queries.contacts import list_tag_names
+from portal.queries.consent import last_opt_in
 from portal.queries.erasures import list_persons_ids
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 MOST_CAMPAIGNS = 50
 # Of the newest campaigns, for the last one of which something was sent.
@@ -79,11 +80,12 @@ def get_person(scope: TenantScope, contact: Contact) -> Person:
 def get_about(scope: TenantScope, conversation: Conversation) -> About:
     """What is known of whoever writes in the conversation, of units that the scope sees."""
     contact_id = conversation.contact_id
-    lines = list_lines(scope, list_persons_ids(scope, contact_id), limit=MOST_LOOKED_AT)
+    tags, opted_in_at, ids = scope.execute(_ABOUT, contact=contact_id).one()
+    lines = list_lines(scope, ids, limit=MOST_LOOKED_AT)
     return About(
-        tags=list_tag_names(scope, [contact_id]).get(contact_id, []),
+        tags=tags or [],
         elsewhere=[(one, unit) for one, unit in _conversations(scope, contact_id) if one.id != conversation.id],
-        opted_in_at=list_opt_ins(scope, [contact_id]).get(contact_id),
+        opted_in_at=opted_in_at,
         campaign=next((line for line in lines if line.row.message is not None), None),
     )
 
@@ -124,14 +126,37 @@ def _first_message_at(scope: TenantScope, contact_id: UUID) -> datetime | None:
 
 
 def _conversations(scope: TenantScope, contact_id: UUID) -> list[tuple[Conversation, Unit]]:
-    statement = (
-        scope.select(Conversation, Conversation, Unit)
-        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
-        .where(Conversation.contact_id == contact_id)
-        .order_by(Conversation.last_message_at.desc().nulls_last(), Unit.name)
-    )
-    return _pairs(db.session.execute(statement).all())
+    return _pairs(scope.execute(_CONVERSATIONS, contact=contact_id).all())
 
 
 def _pairs(rows: Sequence[Any]) -> list[Any]:
     return [tuple(row) for row in rows]
+
+
+def _names_and_ids(scope: TenantScope) -> Select[Any]:
+    """A contact's tags, when they opted in last, and their ids: their own and those of whoever was merged into them."""
+    by_name = func.array_agg(aggregate_order_by(Tag.name, func.lower(Tag.name)))
+    tags = (
+        scope.select(ContactTag, by_name)
+        .select_from(ContactTag)
+        .join(Tag, (Tag.tenant_id == ContactTag.tenant_id) & (Tag.id == ContactTag.tag_id))
+        .where(ContactTag.contact_id == _CONTACT)
+    )
+    is_theirs = (Contact.id == _CONTACT) | (Contact.merged_into_id == _CONTACT)
+    ids = scope.select(Contact, func.array_agg(Contact.id)).where(is_theirs)
+    parts = (tags, last_opt_in(scope, _CONTACT), ids)
+    return scope.select(Tenant, *(part.scalar_subquery() for part in parts))
+
+
+def _by_contact(scope: TenantScope) -> Select[Any]:
+    return (
+        scope.select(Conversation, Conversation, Unit)
+        .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+        .where(Conversation.contact_id == _CONTACT)
+        .order_by(Conversation.last_message_at.desc().nulls_last(), Unit.name)
+    )
+
+
+_CONTACT = bindparam("contact", type_=Uuid())
+_ABOUT = Form(_names_and_ids)
+_CONVERSATIONS = Form(_by_contact)

@@ -10,13 +10,14 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     FromClause,
+    Integer,
     Select,
     Text,
     Uuid,
     bindparam,
     cast,
     func,
-    literal,
+    literal_column,
     select,
     true,
     tuple_,
@@ -95,7 +96,7 @@ def _mark(scope: TenantScope, page: CTE) -> Select[Any]:
         _events(scope),
     )
     around = func.row(*_AROUND, Lane.cold_paused_until > _NOW, Lane.next_cold_at > _NOW)
-    everything = func.concat_ws("\n", _whole(Contact), _whole(Unit), _text(around), _doubted(scope), *parts)
+    everything = func.concat_ws(_BREAK, _whole(Contact), _whole(Unit), _text(around), _doubted(scope), *parts)
     return (
         scope.select(Conversation, func.md5(everything), Conversation.unread, Unit.time_zone)
         .select_from(Conversation)
@@ -119,6 +120,8 @@ _AROUND = (
     Lane.next_cold_at,
     Lane.cold_reason,
 )
+# Written out, as they stand in it time and again: each value that is told with a statement is prepared by itself.
+_BREAK, _NOTHING, _ZERO = literal_column("E'\\n'", Text()), literal_column("''", Text()), literal_column("0", Integer())
 # All but the files themselves.
 _OF_FILE = [column for column in Media.__table__.c if column.name not in ("content", "thumbnail")]
 
@@ -148,7 +151,7 @@ def _shown(page: CTE) -> ColumnElement[Any]:
 
 def _without_receipt(page: CTE) -> ColumnElement[Any]:
     """For how many of them a receipt should have come by now: it is missed by the passing of time alone."""
-    waited = _NOW - func.make_interval(0, 0, 0, 0, 0, Unit.receipt_wait_min)
+    waited = _NOW - func.make_interval(*[_ZERO] * 5, Unit.receipt_wait_min)
     late = select(func.count()).where(page.c.status == MessageStatus.SENT, page.c.sent_at < waited)
     return late.correlate(Unit).scalar_subquery()
 
@@ -215,14 +218,14 @@ def _events(scope: TenantScope) -> ColumnElement[Any]:
 
 def _doubted(scope: TenantScope) -> ColumnElement[Any]:
     doubted = scope.select(Message, _whole(Message)).where(Message.id == Conversation.doubted_message_id)
-    return func.coalesce(doubted.correlate(Conversation).scalar_subquery(), "")
+    return func.coalesce(doubted.correlate(Conversation).scalar_subquery(), _NOTHING)
 
 
 def _joined(lines: FromClause) -> ColumnElement[Any]:
     """A hash of the lines in an order that is the same each time."""
-    each = func.md5(func.string_agg(lines.c.line, aggregate_order_by(literal("\n"), lines.c.id, lines.c.line)))
+    each = func.md5(func.string_agg(lines.c.line, aggregate_order_by(_BREAK, lines.c.id, lines.c.line)))
     # Nothing is not left out: else one part could stand for another.
-    return select(func.coalesce(each, "")).select_from(lines).scalar_subquery()
+    return select(func.coalesce(each, _NOTHING)).select_from(lines).scalar_subquery()
 
 
 def _whole(model: Any) -> ColumnElement[Any]:

@@ -10,7 +10,7 @@ from portal.clock import now
 from portal.db import db
 from portal.errors import Conflict, NotFound
 from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Tenant, Unit
-from portal.tenancy import TenantScope, across_tenants
+from portal.tenancy import Form, TenantScope, across_tenants
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def list_units(scope: TenantScope, *, slug: str | None = None) -> list[UnitRow]:
 
 def list_names(scope: TenantScope) -> list[Unit]:
     """Every unit that is not archived, by name, without what their list counts."""
-    return list(db.session.scalars(scope.select(Unit).where(Unit.archived_at.is_(None)).order_by(Unit.name)))
+    return list(scope.execute(_LIVING).scalars())
 
 
 def get_unit_row(scope: TenantScope, slug: str) -> UnitRow:
@@ -142,3 +142,6 @@ def _count_by_unit(scope: TenantScope, condition: ColumnElement[bool]) -> dict[U
 
 def _midnight() -> ColumnElement[datetime]:
     return func.date_trunc("day", func.now(), Unit.time_zone)
+
+
+_LIVING = Form(lambda scope: scope.select(Unit).where(Unit.archived_at.is_(None)).order_by(Unit.name))

@@ -2,29 +2,24 @@
 
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from portal.clock import now
+from portal import tenancy
 from portal.errors import Conflict, Invalid
-from portal.models import Message
 from portal.permissions import Permission
-from portal.queries import consent, persons, sending, thread_marks, threads, undelivered, units
 from portal.queries import conversations as queries
-from portal.queries import media as files
+from portal.queries import units
 from portal.services import conversations
 from portal.services.media import LARGEST_FILE, too_large
-from portal.web import answering, beginnings, composing, conversation_work, decisions, happenings, inbox, words, writing
+from portal.web import answering, beginnings, composing, conversation_work, inbox, thread_pages, writing
 from portal.web.access import requires
-from portal.web.forms import new_form_id, show_problems
+from portal.web.forms import show_problems
 from portal.web.message_forms import ReplyForm, ask_for_file_again, id_of
-from portal.web.render import is_seen, render, render_news, seen_mark, wants_part
-from portal.web.threads import Thread, make_thread, with_happenings
+from portal.web.render import is_seen, render, render_news, wants_part
 from portal.web.uploads import ACCEPTED, LARGEST_FORM, upload_of
 
 bp = Blueprint("conversations", __name__)
@@ -67,7 +62,7 @@ def show(conversation_id: UUID) -> ResponseReturnValue:
         row = queries.get_conversation(g.scope, conversation_id)
         asked = answering.find(g.scope, row, request.args)
         return render_template("conversations/_answering.html", row=row, answering=asked)
-    return _thread(conversation_id, _empty_form(conversation_id))
+    return _thread(conversation_id)
 
 
 @bp.post("/conversations/<uuid:conversation_id>/messages")
@@ -130,42 +125,24 @@ def _empty_form(conversation_id: UUID) -> ReplyForm:
     return composing.begun_form(queries.get_conversation(g.scope, conversation_id), request.args["template"])
 
 
-def _thread(conversation_id: UUID, form: ReplyForm) -> ResponseReturnValue:
+def _thread(conversation_id: UUID, form: ReplyForm | None = None) -> ResponseReturnValue:
+    if wants_part() and "seen" in request.args:
+        # Of a thread from one message on: its index leaves nothing to choose, and to plan it takes longer than to look.
+        tenancy.plan_once()
     # Before anything is read: what changes meanwhile is news for the next look.
-    news = _find_news(conversation_id)
+    news = thread_pages.find_news(conversation_id)
     if is_seen(news):
         return Response(status=204)
     page = render_news(
         "conversations/show.html",
         fragment="conversations/_messages.html",
         news=news,
-        **_look_at(conversation_id, form),
+        **thread_pages.look_at(conversation_id, form or _empty_form(conversation_id)),
     )
     if wants_part():
         # What else of the page depends on it looks for itself.
         page.headers.update(conversation_work.NEWS)
     return page
-
-
-def _find_news(conversation_id: UUID) -> tuple[object, ...]:
-    """All that changes what is seen of a thread: what is in it, who looks, and the day, since days have names."""
-    id_, since = conversation_id, inbox.position(request.values.get("since"))
-    found = thread_marks.find_mark(g.scope, id_, since)
-    if found is None:
-        id_ = queries.find_current(g.scope, conversation_id).id
-        found = thread_marks.get_mark(g.scope, id_, since)
-    if _mark_read(id_, found.unread):
-        found = thread_marks.get_mark(g.scope, id_, since)
-    today = now().astimezone(ZoneInfo(found.time_zone)).date()
-    return found.mark, today, g.scope.user_id, g.scope.role, g.scope.is_granted, str(get_locale())
-
-
-def _mark_read(conversation_id: UUID, unread: int) -> bool:
-    # Whoever may only read has looked for somebody else.
-    has_looked = unread > 0 and g.scope.allows(Permission.SEND)
-    if has_looked:
-        conversations.mark_read(g.scope, conversation_id)
-    return has_looked
 
 
 def _go_to(conversation_id: UUID, message_id: str) -> ResponseReturnValue:
@@ -178,7 +155,7 @@ def _go_to(conversation_id: UUID, message_id: str) -> ResponseReturnValue:
 
 def _refused(conversation_id: UUID, form: ReplyForm, *, status: int) -> ResponseReturnValue:
     ask_for_file_again(form)
-    context = _look_at(conversation_id, form)
+    context = thread_pages.look_at(conversation_id, form)
     page = render("conversations/show.html", fragment="conversations/_composer.html", status=status, **context)
     # The messages were the target; the composer keeps the text and says what is wrong with it.
     page.headers.update({"HX-Retarget": "#composer", "HX-Reswap": "outerHTML"})
@@ -190,7 +167,7 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
     messages = queries.list_messages(g.scope, row.conversation.id, before=before)
-    thread, connection = _arrange(row, messages, before=before), units.get_connection(g.scope, row.unit.id)
+    thread, connection = thread_pages.arrange(row, messages, before=before), units.get_connection(g.scope, row.unit.id)
     return render(
         "conversations/older.html",
         fragment="conversations/_older.html",
@@ -199,74 +176,3 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
         connection=connection,
         closed=composing.find_closed(row),
     )
-
-
-def _arrange(
-    row: queries.ConversationRow,
-    messages: list[Message],
-    *,
-    since: queries.Position | None = None,
-    before: queries.Position | None = None,
-) -> Thread:
-    resends = undelivered.find_resends(g.scope, messages)
-    asides = decisions.asides(g.scope, row, messages, resends)
-    around = threads.find_surroundings(g.scope, messages)
-    thread = make_thread(
-        row,
-        messages,
-        around,
-        files=files.list_files(g.scope, messages),
-        asides=asides,
-        has_older=_has_older(messages, since),
-    )
-    between = happenings.list_happenings(g.scope, row.conversation.id, since=thread.older_before, before=before)
-    return with_happenings(thread, between)
-
-
-def _has_older(newest_first: list[Message], since: queries.Position | None) -> bool:
-    """Whether something is before these messages: all from `since` on, or else the newest or older page."""
-    if not newest_first or (since is None and len(newest_first) < queries.PAGE):
-        return False
-    first = newest_first[-1]
-    return queries.has_older(g.scope, first.conversation_id, queries.Position(first.occurred_at, first.id))
-
-
-def _look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
-    row = queries.get_conversation(g.scope, conversation_id)
-    _mark_read(row.conversation.id, row.conversation.unread)
-    g.time_zone = row.unit.time_zone
-    since = inbox.position(request.values.get("since"))
-    messages = queries.list_messages_since(g.scope, row.conversation.id, since)
-    thread = _arrange(row, messages, since=since)
-    gates = sending.get_own_gates(g.scope, row.unit.id)
-    connection, is_cold = gates.connection, row.conversation.last_inbound_at is None
-    opened = str(row.conversation.id)
-    return {
-        "row": row,
-        "new_chats_hold": gates.new_chats_hold() if is_cold else None,
-        "thread": thread,
-        "connection": connection,
-        "state": words.connection_state(connection),
-        "doubted": consent.find_doubted_message(g.scope, row.conversation) if row.is_doubted else None,
-        "form": form,
-        "form_id": new_form_id(),
-        "since": since or thread.begins_at,
-        "opened": opened,
-        "closed": composing.find_closed(row),
-        **({} if wants_part() else {**_list(opened), **_beside(row)}),
-    }
-
-
-def _list(opened: str) -> dict[str, Any]:
-    """The list beside the thread, as its own polls see it."""
-    listed = inbox.open_inbox(g.scope, request.args)
-    return {"inbox": listed, "list_seen": seen_mark((listed.news, opened))}
-
-
-def _beside(row: queries.ConversationRow) -> dict[str, Any]:
-    """What stands around a thread and is not asked for with each look at it."""
-    return {
-        "work": conversation_work.answering(g.scope, row),
-        "about": persons.get_about(g.scope, row.conversation),
-        "answering": answering.find(g.scope, row, request.values),
-    }

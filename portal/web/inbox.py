@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import BadRequest
 
 from portal.models import Direction, Unit
-from portal.queries import consent, conversation_lists, conversations, members, units
+from portal.queries import conversation_list_marks, conversation_lists, conversations, members, units
 from portal.queries.contact_search import LONGEST_SEARCH
 from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Counts, Filter, Work
 from portal.queries.conversations import ConversationRow, Position
@@ -107,7 +107,7 @@ class Inbox:
         """All that changes what is seen of a list."""
         if self.view.search:
             return (self.view,)
-        mark = conversation_lists.find_mark(self.scope, self.view.wanted, before=self.before)
+        mark = conversation_list_marks.find_mark(self.scope, self.view.wanted, before=self.before)
         return mark, self.before
 
     @cached_property
@@ -154,9 +154,9 @@ class Inbox:
     def unread(self) -> int:
         return self.counts.unread
 
-    @cached_property
+    @property
     def doubted(self) -> int:
-        return consent.count_doubted(self.scope, unit_id=self.view.unit_id)
+        return self.counts.doubted
 
     @property
     def tabs(self) -> list[Tab]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from flask import Blueprint, current_app, g, redirect, request, url_for
@@ -11,10 +12,8 @@ from flask_login import current_user
 from portal import tenancy
 from portal.errors import DomainError, Forbidden
 from portal.extensions import login
-from portal.models import AccessGrant
 from portal.permissions import Permission
-from portal.queries import access_grants as grants
-from portal.queries import conversations, tenants, undelivered
+from portal.queries.navigation import get_bar
 from portal.services import access_grants, accounts
 from portal.web.access import current_account, remote_address
 from portal.web.render import wants_part
@@ -34,7 +33,7 @@ class Navigation:
     unread: int
     undelivered: int
     # While operators may read: for the company's administrators, and for the operator who does.
-    grant: AccessGrant | None
+    granted_until: datetime | None
 
 
 def make_blueprint() -> Blueprint:
@@ -125,13 +124,14 @@ def _note_use() -> None:
 def _navigation() -> Navigation:
     can_read = g.scope.allows(Permission.READ_MESSAGES)
     sees_grant = g.scope.is_granted or g.scope.allows(Permission.MANAGE_COMPANY)
+    bar = get_bar(g.scope, counts=can_read)
     return Navigation(
-        tenant_name=tenants.get_tenant_name(g.scope),
+        tenant_name=bar.tenant_name,
         can_read_messages=can_read,
         can_operate=g.scope.allows(Permission.OPERATE),
-        unread=conversations.count_unread(g.scope) if can_read else 0,
-        undelivered=undelivered.count_waiting(g.scope) if can_read else 0,
-        grant=grants.find_running(g.scope) if sees_grant else None,
+        unread=int(bar.unread),
+        undelivered=bar.undelivered,
+        granted_until=bar.granted_until if sees_grant else None,
     )
 
 

@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, TimeoutError
 
+import portal.db
 from portal.counters import DATABASE_MS
 from portal.db import db
 from portal.monitor.database import UNCOUNTED, CountedPool, count_statements
@@ -67,8 +68,11 @@ def test_wrong_statement_is_no_connection_error(counted: Take) -> None:
 
 
 @pytest.mark.commits
-def test_connection_that_is_lost_counts_and_one_that_the_pool_finds_stale_does_not(counted: Take) -> None:
-    engine = create_engine(db.engine.url, pool_pre_ping=True)
+def test_connection_that_is_lost_counts_and_one_that_the_pool_finds_stale_does_not(
+    counted: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portal.db, "PROVEN_FOR_S", 0.0)
+    engine = create_engine(db.engine.url)
     kill = text("SELECT pg_terminate_backend(:pid)")
     with engine.connect() as connection, db.engine.connect() as killer:
         pid = connection.scalar(text("SELECT pg_backend_pid()"))

@@ -12,7 +12,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.models import Contact, Conversation, Direction, MessageStatus, Unit, User
 from portal.permissions import Role
-from portal.queries import conversation_lists
+from portal.queries import conversation_list_marks
 from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Filter, Work, count_work, list_conversations
 from portal.tenancy import TenantScope, acting_for
 from portal.web.inbox import initials
@@ -311,7 +311,7 @@ def test_poll_brings_the_number_of_a_nameless_person_the_units_new_name_and_yest
         page = answer.text
     midnight = now().astimezone(ZoneInfo(unit.time_zone)).replace(hour=0, minute=0, second=0) + timedelta(days=1)
     for minutes in (-1, 1):
-        monkeypatch.setattr(conversation_lists, "now", lambda at=midnight + timedelta(minutes=minutes): at)
+        monkeypatch.setattr(conversation_list_marks, "now", lambda at=midnight + timedelta(minutes=minutes): at)
         told.append(poll(admin, page, "conversation-list").status_code)
 
     assert (quiet, told) == (204, [200, 200, 204, 200])

@@ -127,7 +127,7 @@ def test_all_that_stands_around_messages_is_news(
     assert unseen == []
 
 
-@pytest.mark.parametrize("module", ["portal.queries.thread_marks", "portal.web.conversations"])
+@pytest.mark.parametrize("module", ["portal.queries.thread_marks", "portal.web.thread_pages"])
 def test_what_time_alone_changes_is_news(
     admin: FlaskClient,
     acme: TenantScope,
