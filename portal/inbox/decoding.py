@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from portal import accents
 from portal.clock import now
 
 Fields = Mapping[str, Any]
@@ -49,8 +50,8 @@ def is_true(value: object) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """The text without what lies or harms, not longer than a message can be."""
-    return _UNSAFE.sub("", text)[:LONGEST_BODY]
+    """The text without what lies or harms and with no accent apart, not longer than a message can be."""
+    return accents.joined(_UNSAFE.sub("", text))[:LONGEST_BODY]
 
 
 def text(value: object, longest: int = LONGEST_BODY) -> str:

@@ -13,22 +13,21 @@ from portal import counters
 from portal.clock import now
 from portal.counters import Counted
 from portal.db import db, on_commit
-from portal.inbox import changes
 from portal.inbox.events import UNSAFE_IN_COLUMNS
 from portal.inbox.facts import MessageSeen
 from portal.inbox.people import People
 from portal.models import (
+    ABOUT_ANOTHER,
     ContactKind,
     Conversation,
     Direction,
     Media,
     Message,
-    MessageKind,
     MessageSource,
     MessageStatus,
     Repair,
 )
-from portal.services import conversation_work, conversations, delivery, ledgers, media, wishes
+from portal.services import changes, conversation_work, conversations, delivery, ledgers, media, wishes
 from portal.services.wishes import Heard
 from portal.tenancy import TenantScope
 
@@ -63,6 +62,7 @@ def apply(scope: TenantScope, unit_id: UUID, arrivals: Sequence[Arrival], people
     for external_id, message in known.items():
         _confirm(scope, message, places[external_id])
     new = [place for external_id, place in places.items() if external_id not in known]
+    _close_past(new)
     _add(scope, unit_id, _without_echoes(scope, unit_id, new))
     conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
 
@@ -94,6 +94,14 @@ def _tell_live(message: Message, place: _Place) -> None:
         message.read_at, message.is_history = None, False
         place.conversation.unread += 1
         place.conversation.status = "open"
+
+
+def _close_past(places: Sequence[_Place]) -> None:
+    """What the phone brings of chats that were new here is over: nobody waits there until the person writes again."""
+    told_live = {place.conversation.id for place in places if not place.arrival.seen.is_history}
+    for place in places:
+        if place.conversation.last_message_at is None and place.conversation.id not in told_live:
+            place.conversation.status = "closed"
 
 
 def _without_echoes(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> list[_Place]:
@@ -143,7 +151,7 @@ def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen:
     )
     # A quote may have been dropped on the way; a reaction is nothing without the message that it was given to.
     is_same_target = Message.refers_to.is_not_distinct_from(seen.refers_to)
-    if seen.kind == MessageKind.REACTION:
+    if seen.kind in ABOUT_ANOTHER:
         same_text &= is_same_target
     own_id = Message.proposed_id == seen.external_id
     # What a person noted as arrived is looked for by its time as well.
@@ -251,7 +259,7 @@ def _carry(place: _Place) -> None:
 def is_news(seen: MessageSeen) -> bool:
     """Whether somebody here should look at it: a reaction or a vote asks for nothing, and history was seen."""
     is_vote = bool((seen.details or {}).get("isVote"))
-    return not (seen.from_me or seen.is_history or seen.kind == MessageKind.REACTION or is_vote)
+    return not (seen.from_me or seen.is_history or seen.kind in ABOUT_ANOTHER or is_vote)
 
 
 def _count_found(scope: TenantScope, places: Collection[_Place]) -> None:

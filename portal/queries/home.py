@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, extract, func, liter
 from portal.clock import now
 from portal.db import db, first_id_at
 from portal.models import (
+    ABOUT_ANOTHER,
     Campaign,
     Connection,
     Contact,
@@ -40,6 +41,7 @@ RECENT = timedelta(hours=24)
 NEWEST_MESSAGES = 200
 HANDED_OVER = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ)
 ARRIVED = (MessageStatus.DELIVERED, MessageStatus.READ)
+IN_TROUBLE = (MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,17 @@ def count_today(scope: TenantScope, units: Sequence[Unit]) -> dict[int, Tally]:
             _happened_at() >= _midnight(),
             ~Message.is_test,
             ~Message.is_history,
+            is_counted(),
             Unit.archived_at.is_(None),
         )
         .group_by(hour)
     )
     return {int(at): Tally(*counts) for at, *counts in db.session.execute(statement)}
+
+
+def is_counted() -> ColumnElement[bool]:
+    """Whether it is a message: what is only about another one is none, until it is in trouble and a person decides."""
+    return Message.kind.not_in(ABOUT_ANOTHER) | Message.status.in_(IN_TROUBLE)
 
 
 def count_new_conversations(scope: TenantScope, units: Sequence[Unit]) -> int:

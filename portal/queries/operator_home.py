@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 from portal.clock import now
 from portal.db import db, first_id_at
 from portal.models import Connection, ConnectionStatus, Direction, EvolutionServer, Message, MessageStatus, Tenant, Unit
+from portal.queries.home import is_counted
 from portal.queries.tenants import ZONE
 from portal.tenancy import across_tenants
 
@@ -73,6 +74,7 @@ def count_today() -> dict[UUID, Day]:
             Message.occurred_at >= midnight,
             ~Message.is_test,
             ~Message.is_history,
+            is_counted(),
         )
         .group_by(Message.tenant_id)
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
+from portal import accents
 from portal.errors import Invalid
 from portal.models import MessageKind
 from portal.services import media
@@ -20,15 +21,14 @@ class Draft:
 
     text: str
     file: CheckedFile | None = None
-    # WhatsApp's id of the message that it answers or reacts to.
+    # WhatsApp's id of the message that it answers, reacts to or changes.
     refers_to: str | None = None
-    is_reaction: bool = False
+    # What it is to that one where it is not an answer.
+    about: MessageKind | None = None
 
     @property
     def kind(self) -> MessageKind:
-        if self.is_reaction:
-            return MessageKind.REACTION
-        return self.file.kind if self.file else MessageKind.TEXT
+        return self.about or (self.file.kind if self.file else MessageKind.TEXT)
 
     @property
     def preview(self) -> str:
@@ -40,7 +40,7 @@ class Draft:
 
 def check(text: str, upload: Upload | None) -> Draft:
     """Raises Invalid for `text` or `file`: a text may be empty only below a file, which has limits of its own."""
-    text = text.replace("\x00", "").replace("\r\n", "\n")
+    text = accents.joined(text.replace("\x00", "").replace("\r\n", "\n"))
     if upload is None:
         _check_text(text)
         return Draft(text)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, Integer, Text, Uuid, literal, select
 from sqlalchemy.types import TypeEngine
 
+from portal import accents
 from portal.clock import now
 from portal.db import as_table, db, forget_plans
 from portal.models import Campaign, CampaignRecipient, Contact, RecipientState, SkipReason
@@ -88,10 +89,11 @@ class Ledger:
             return
         place = self._pending % len(self._wordings)
         rendered = _fill_in(self._wordings[place], person)
-        text = (rendered.text, place + 1, bool(rendered.missing))
+        body = accents.joined(rendered.text)
+        text = (body, place + 1, bool(rendered.missing))
         self._lines.append((self.size, person.id, *told, RecipientState.PENDING, None, *text))
         self._pending += 1
-        self._note(rendered.text, person.number_checked_at)
+        self._note(body, person.number_checked_at)
 
     def add_nobody(self, pasted: PastedLine, reason: SkipReason) -> None:
         """A pasted line that stands for nobody who could get something."""

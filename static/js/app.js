@@ -42,14 +42,16 @@
     line.textContent = words;
   };
 
-  // Whoever had the focus in a part that is drawn anew without that control goes on at its heading.
+  // Whoever had the focus in a part that is drawn anew without that control goes on at its heading, or where it begins.
   let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
     hadFocus = event.detail.target.contains(document.activeElement);
   });
   const keepFocus = (part) => {
-    const heading = part && part.querySelector("h2[tabindex='-1']");
-    if (hadFocus && heading && document.activeElement === document.body) heading.focus();
+    if (!hadFocus || !part || document.activeElement !== document.body) return;
+    const heading = part.querySelector("h2[tabindex='-1']");
+    if (!heading) part.tabIndex = -1;
+    (heading || part).focus({ preventScroll: !heading });
   };
 
   // What somebody unfolded stays so when it is drawn anew.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import HOME
+from tests.files import PDF
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
@@ -53,6 +54,20 @@ class Customer:
 def box(page: Page) -> Locator:
     """Where a message is written."""
     return page.locator("#composer-text")
+
+
+def write_template(page: Page, shortcut: str, text: str, *, with_file: bool = False) -> None:
+    """Let there be a template that is called by this short cut."""
+    page.goto(f"{HOME}/templates/new")
+    page.get_by_label("Name", exact=True).fill(f"Modelo {shortcut}")
+    page.get_by_label("Short cut").fill(f"/{shortcut}")
+    page.get_by_label("Message").fill(text)
+    if with_file:
+        page.locator("[data-file]").set_input_files(
+            {"name": "tabela.pdf", "mimeType": "application/pdf", "buffer": PDF}
+        )
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(f"/{shortcut}")).to_be_visible()
 
 
 def hears(page: Page, act: Callable[[], object], words: str) -> None:

@@ -6,10 +6,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.chats import Customer, box
+from tests.browser.chats import Customer, box, write_template
 from tests.browser.looks import OpenPage, barriers
 from tests.browser.people import HOME, sign_in
-from tests.files import PDF
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
@@ -31,19 +30,6 @@ def shortcut(admin: Page) -> str:
     shortcut = f"p{uuid4().hex[:8]}"
     write_template(admin, shortcut, "Oi, ((nome))! Seu pedido ((pedido)) está pronto.", with_file=True)
     return shortcut
-
-
-def write_template(page: Page, shortcut: str, text: str, *, with_file: bool = False) -> None:
-    page.goto(f"{HOME}/templates/new")
-    page.get_by_label("Name", exact=True).fill(f"Modelo {shortcut}")
-    page.get_by_label("Short cut").fill(f"/{shortcut}")
-    page.get_by_label("Message").fill(text)
-    if with_file:
-        page.locator("[data-file]").set_input_files(
-            {"name": "tabela.pdf", "mimeType": "application/pdf", "buffer": PDF}
-        )
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text(f"/{shortcut}")).to_be_visible()
 
 
 def options(page: Page) -> Locator:

@@ -1,4 +1,4 @@
-"""Whoever writes in a conversation that was closed opens it again, which is told once, whatever comes at one time."""
+"""Whoever writes in a conversation that is over opens it again, which is told once, whatever comes at one time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,3 +64,38 @@ def test_message_that_is_known_opens_nothing(closed: Conversation, evolution: Ev
     evolution.replay()
 
     assert (rows(Conversation)[0].status, rows(ConversationEvent)) == ("closed", [])
+
+
+@pytest.mark.usefixtures("unit")
+def test_chat_that_the_phone_brings_of_before_waits_for_nobody(
+    scope: TenantScope, evolution: Evolution, rows: Rows
+) -> None:
+    evolution.tell(("messages.set", [message("3A01", "Bom dia"), message("3A02", "Oi?", messageTimestamp=LATER)]))
+    before = rows(Conversation)[0].status
+
+    evolution.tell(("messages.upsert", message("3A03", "Voltei", messageTimestamp=LATER + 1)))
+
+    assert (before, rows(Conversation)[0].status) == ("closed", "open")
+    assert events(scope) == ["reopened"]
+
+
+@pytest.mark.usefixtures("unit")
+@pytest.mark.parametrize("first", ["live", "history"])
+def test_chat_with_a_message_of_now_waits_in_whatever_order_it_is_told(
+    evolution: Evolution, rows: Rows, first: str
+) -> None:
+    live = ("messages.upsert", message("3A02", "Oi?", messageTimestamp=LATER))
+    history = ("messages.set", [message("3A01", "Bom dia")])
+
+    evolution.tell(*((live, history) if first == "live" else (history, live)))
+
+    assert (rows(Conversation)[0].status, rows(ConversationEvent)) == ("open", [])
+
+
+@pytest.mark.usefixtures("unit")
+def test_history_closes_no_conversation_that_goes_on(evolution: Evolution, rows: Rows) -> None:
+    evolution.tell(("messages.upsert", message("3A02", "Oi?", messageTimestamp=LATER)))
+
+    evolution.tell(("messages.set", [message("3A01", "Bom dia")]))
+
+    assert rows(Conversation)[0].status == "open"

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal.clock import now
-from portal.models import Conversation, Direction, Message, MessageStatus, Unit
+from portal.models import Conversation, Direction, Message, MessageKind, MessageStatus, Unit
 from portal.queries import home
 from portal.tenancy import TenantScope, acting_for
 from tests.factories import make_connected_unit, make_conversation, make_message
@@ -63,6 +63,19 @@ def test_what_is_of_another_day_rehearsed_or_history_counts_for_nothing(
     numbers = numbers_in(admin.get(PAGE).text)
 
     assert [numbers[key] for key in ("received", "sent", "failed")] == ["0", "0", "0"]
+
+
+def test_reaction_is_no_message_unless_somebody_has_to_decide_about_it(
+    admin: FlaskClient, acme: TenantScope, conversation: Conversation
+) -> None:
+    make_message(acme, conversation, body="❤️", kind=MessageKind.REACTION)
+    send(acme, conversation, MessageStatus.READ, kind=MessageKind.REACTION)
+    send(acme, conversation, MessageStatus.FAILED, kind=MessageKind.REACTION, sent_at=None, failed_at=now())
+
+    numbers = numbers_in(admin.get(PAGE).text)
+
+    counted_ones = ("received", "sent", "delivered", "read", "failed")
+    assert [numbers[key] for key in counted_ones] == ["0", "0", "0", "0", "1"]
 
 
 def test_what_was_written_yesterday_and_left_today_was_sent_today(

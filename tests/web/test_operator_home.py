@@ -13,6 +13,7 @@ from portal.models import (
     Conversation,
     Direction,
     EvolutionServer,
+    MessageKind,
     MessageStatus,
     Relay,
     StatusReason,
@@ -137,6 +138,7 @@ def test_each_company_has_its_day_in_numbers_and_no_text_or_number_of_anybody(
     make_message(acme, conversation, direction=Direction.OUTBOUND, status=MessageStatus.FAILED, failed_at=now())
     theirs = make_conversation(rival, make_connected_unit(rival, "norte", phone="5511999990019"))
     make_message(rival, theirs, is_history=True)
+    make_message(rival, theirs, body="❤️", kind=MessageKind.REACTION)
 
     page = operator.get(PAGE).text
 

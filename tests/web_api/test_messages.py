@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.clock import now
+from portal.models import MessageStatus
 from tests.web_api.seed import Company, call, close_lane, count_messages, make_message, make_unit, settle_message
 
 BODY = {"phone": "(11) 8888-0001", "message": "Hello"}
@@ -42,6 +43,9 @@ def test_message_is_queued_with_202(client: FlaskClient, acme: Company, path: st
         ({"clientMessageId": ""}, "clientMessageId"),
         ({"clientMessageId": "x" * 121}, "clientMessageId"),
         ({"clientMessageId": 7}, "clientMessageId"),
+        ({"answersTo": "3A01"}, "answersTo"),
+        ({"answersTo": 7}, "answersTo"),
+        ({"answersTo": "0197a000-0000-7000-8000-000000000001"}, "answersTo"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -87,6 +91,40 @@ def test_same_client_message_id_to_another_person_is_another_message(client: Fla
 
     assert response.status_code == 202
     assert count_messages(acme.scope) == 2
+
+
+def test_message_quotes_the_one_that_it_refers_to(client: FlaskClient, acme: Company) -> None:
+    quoted = make_message(acme, phone=BODY["phone"], external_id="3A01", status=MessageStatus.SENT)
+
+    answer = call(client, "POST", "/messages", acme.agent, json={**BODY, "answersTo": str(quoted.id)}).json
+
+    shown = call(client, "GET", f"/messages/{answer['messageId']}", acme.agent).json
+    assert (shown["refersTo"], shown["conversationId"]) == ("3A01", str(quoted.conversation_id))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"phone": "11988880002"}, {"status": MessageStatus.FAILED}, {"deleted_at": now()}],
+    ids=["elsewhere", "not_sent", "deleted"],
+)
+def test_message_that_cannot_be_quoted_is_refused(
+    client: FlaskClient, acme: Company, changes: dict[str, object]
+) -> None:
+    columns = {"phone": BODY["phone"], "external_id": "3A01", "status": MessageStatus.SENT, **changes}
+    quoted = make_message(acme, **columns)
+
+    response = call(client, "POST", "/messages", acme.admin, json={**BODY, "answersTo": str(quoted.id)})
+
+    assert (response.status_code, list(response.json["error"]["details"])) == (422, ["answersTo"])
+    assert count_messages(acme.scope) == 1
+
+
+def test_message_of_another_company_cannot_be_quoted(client: FlaskClient, acme: Company, rival: Company) -> None:
+    theirs = make_message(rival, phone=BODY["phone"], external_id="3A01", status=MessageStatus.SENT)
+
+    response = call(client, "POST", "/messages", acme.admin, json={**BODY, "answersTo": str(theirs.id)})
+
+    assert (response.status_code, list(response.json["error"]["details"])) == (422, ["answersTo"])
 
 
 def test_message_of_a_unit_that_is_away_is_held(client: FlaskClient, acme: Company) -> None:

@@ -165,7 +165,7 @@ def test_description_writes_names_as_the_calls_do(client: FlaskClient) -> None:
     schemas = call(client, "GET", "/openapi.json").json["components"]["schemas"]
 
     body = schemas["SendFromUnitBody"]
-    assert set(body["properties"]) == {"phone", "message", "media", "clientMessageId", "unitId"}
+    assert set(body["properties"]) == {"phone", "message", "media", "clientMessageId", "answersTo", "unitId"}
     assert set(body["required"]) == {"phone"}
     assert set(schemas["MediaBody"]["required"]) == {"fileName", "content"}
     assert schemas["MediaBody"]["properties"]["content"]["format"] == "byte"

@@ -23,6 +23,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 FIELD_NAMES = {
     "text": "message",
     "file": "media",
+    "answers_to": "answersTo",
     "pairing_number": "pairingNumber",
     "pasted": "phones",
     "at": "scheduledAt",

@@ -27,6 +27,8 @@ CLIENT_MESSAGE_ID = {
     "example": "order-1042-shipped",
 }
 
+ANSWERS_TO = {"description": "The `id` of the message of that conversation which this one answers: it is quoted above."}
+
 
 class MediaBody(CamelSchema):
     file_name = PlainText(required=True, metadata={"description": "With its ending.", "example": "bill.pdf"})
@@ -38,6 +40,12 @@ class SendBody(CamelSchema):
     message = PlainText(load_default=None, metadata=TEXT)
     media = fields.Nested(MediaBody, load_default=None, allow_none=True)
     client_message_id = PlainText(load_default=None, allow_none=True, metadata=CLIENT_MESSAGE_ID)
+    answers_to = fields.UUID(
+        load_default=None,
+        allow_none=True,
+        error_messages={"invalid_uuid": lazy_gettext("Give the id of a message.")},
+        metadata=ANSWERS_TO,
+    )
 
     @validates_schema
     def needs_text_or_file(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -134,6 +134,7 @@ def _send(unit_id: UUID, body: dict[str, Any]) -> tuple[Sending, int]:
         text=body["message"] or "",
         upload=Upload(body["media"]["file_name"], body["media"]["content"]) if body["media"] else None,
         client_message_id=body["client_message_id"],
+        answers_to=body["answers_to"],
         source=MessageSource.API,
     )
     wait_s = 0.0 if queued.is_held else _preferred_wait_s()
