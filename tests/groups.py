@@ -10,8 +10,8 @@ TESTS = Path(__file__).parent
 WALKS = ("test_pages.py", "test_weight.py")
 OTHERS = [file.name for file in sorted((TESTS / "browser").glob("test_*.py")) if file.name not in WALKS]
 PORTALS = ("chaos", "first_day")
-# Starts a portal of its own.
-ALONE = "test_golive.py"
+# Each starts a portal of its own.
+ALONE = ("test_golive.py", "test_scenarios.py")
 
 
 class Grouped(LoadFileScheduling):
@@ -27,7 +27,7 @@ def group_of(nodeid: str) -> str:
     folder, name = Path(file).parts[1], Path(file).name
     if folder == "browser":
         return "walks" if name in WALKS else f"browser {OTHERS.index(name) % 2}"
-    return folder if folder in PORTALS and name != ALONE else file
+    return folder if folder in PORTALS and name not in ALONE else file
 
 
 def order(items: list[pytest.Item]) -> None:

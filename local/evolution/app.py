@@ -7,6 +7,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.serving import BaseWSGIServer
 
 from local.evolution import (
+    api_changes,
     api_instances,
     api_media,
     api_messages,
@@ -29,6 +30,7 @@ from local.evolution.wires import break_off
 
 LARGEST_BODY = 136 * 1024 * 1024
 MODULES = (
+    api_changes,
     api_instances,
     api_media,
     api_messages,

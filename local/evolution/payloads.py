@@ -98,6 +98,22 @@ def deleted_key(message: Message, style: Style) -> dict[str, object]:
     return {**style.key(message.key), **status}
 
 
+def deleted_record(instance: Instance, message: Message, style: Style) -> dict[str, object]:
+    """Write the stored row by which a deletion through the API is reported."""
+    return {
+        "id": message.id,
+        "instanceId": instance.id,
+        "key": {**style.key(message.key), "deleted": True},
+        **style.type(message.type),
+        "status": "DELETED",
+        "source": message.source,
+        "messageTimestamp": message.timestamp,
+        "pushName": message.push_name,
+        "participant": None,
+        "message": style.content(message.message),
+    }
+
+
 def update_json(instance: Instance, message: Message, status: str) -> dict[str, object]:
     """Write a receipt."""
     return {

@@ -47,7 +47,7 @@ class Simulator:
         )
         self.queues = Queues(self.webhooks)
         self.arrivals = Arrivals(self.switches, self.store, self.queues)
-        self.changes = Changes(self.switches, self.store, self.queues)
+        self.changes = Changes(self.switches, self.store, self.queues, self.webhooks)
         self.calls = Calls(self.agenda, self.webhooks, self.arrivals)
         self.history = History(self.switches, self.store, self.webhooks)
         self.harm = Harm(

@@ -166,6 +166,18 @@ SEND_REACTION = (
     Field("reaction", is_required=True),
 )
 
+CHANGED_KEY = (
+    Field("id", is_required=True),
+    Field("remoteJid", is_required=True),
+    Field("fromMe", "boolean", is_required=True),
+)
+UPDATE_MESSAGE = (
+    Field("number", is_required=True),
+    Field("key", "object", is_required=True, fields=CHANGED_KEY),
+    Field("text", is_required=True),
+)
+DELETE_MESSAGE = (*CHANGED_KEY, Field("participant"))
+
 WHATSAPP_NUMBERS = (
     Field(
         "numbers",

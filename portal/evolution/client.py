@@ -185,6 +185,15 @@ class EvolutionClient:
         """Write a reaction to that message to the WhatsApp socket; an empty `sign` takes the one before back."""
         return self._send("sendReaction", name, {"key": _key_body(key), "reaction": sign})
 
+    def edit_message(self, name: str, *, key: MessageKey, text: str) -> SentMessage:
+        """Give a message of ours another text. Evolution compares the addresses letter by letter (contract §7.2)."""
+        path = f"/chat/updateMessage/{quote(name, safe='')}"
+        return self._sent("POST", path, {"number": key.jid, "key": _key_body(key), "text": text})
+
+    def delete_message(self, name: str, *, key: MessageKey) -> SentMessage:
+        """Delete a message of ours for everyone."""
+        return self._sent("DELETE", f"/chat/deleteMessageForEveryone/{quote(name, safe='')}", _key_body(key))
+
     def fetch_media(self, name: str, external_id: str, *, at_most: int) -> bytes:
         """The content of a stored message's file. Raises EvolutionRejected for one that is gone or has more bytes."""
         path = f"/chat/getBase64FromMediaMessage/{quote(name, safe='')}"
@@ -221,6 +230,14 @@ class EvolutionClient:
         found = answer.get("messages") or {}
         return StoredPage(found.get("records") or [], int(found.get("pages") or 0), int(found.get("total") or 0))
 
+    def find_address(self, name: str, external_id: str) -> str | None:
+        """The address of the chat under which Evolution stored that message; None where it has not."""
+        body = {"where": {"key": {"id": external_id}}, "page": 1, "offset": 1}
+        answer = self._request("POST", f"/chat/findMessages/{quote(name, safe='')}", json=body)
+        records = (answer.get("messages") or {}).get("records") or [{}]
+        address = (records[0].get("key") or {}).get("remoteJid")
+        return address if isinstance(address, str) and address else None
+
     def check_numbers(self, name: str, numbers: Sequence[str]) -> dict[str, CheckedNumber]:
         """Number, as given, -> what WhatsApp says of it; one that it says nothing of is left out."""
         path = f"/chat/whatsappNumbers/{quote(name, safe='')}"
@@ -249,13 +266,18 @@ class EvolutionClient:
         self, action: str, name: str, body: Mapping[str, Any], *, connect_timeout_s: float | None = None
     ) -> SentMessage:
         path = f"/message/{action}/{quote(name, safe='')}"
+        return self._sent("POST", path, body, connect_timeout_s=connect_timeout_s)
+
+    def _sent(
+        self, method: str, path: str, body: Mapping[str, Any], *, connect_timeout_s: float | None = None
+    ) -> SentMessage:
         answer = self._request(
-            "POST", path, json=body, timeout_s=self._send_timeout_s, connect_timeout_s=connect_timeout_s
+            method, path, json=body, timeout_s=self._send_timeout_s, connect_timeout_s=connect_timeout_s
         )
         key = answer.get("key") or {}
         if not key.get("id"):
             raise EvolutionUnknown(errors.UNCLEAR, "no key in the answer")
-        return SentMessage(external_id=key["id"], jid=key.get("remoteJid") or "")
+        return SentMessage(external_id=key["id"], jid=key.get("remoteJid") or "", told_ms=_told_ms(answer))
 
     def _request(
         self,
@@ -300,6 +322,17 @@ def _quote_body(quoted: Reference | None) -> dict[str, Any]:
 def _key_body(key: MessageKey) -> dict[str, Any]:
     participant = {"participant": key.participant} if key.participant else {}
     return {"id": key.external_id, "remoteJid": key.jid, "fromMe": key.from_me, **participant}
+
+
+def _told_ms(answer: Mapping[str, Any]) -> int | None:
+    """When an edit was made, where the answer has one: beside its content, which may be wrapped (contract §11.5)."""
+    content = answer.get("message")
+    for name in ("editedMessage", "message", "protocolMessage"):
+        content = content.get(name, content) if isinstance(content, dict) else None
+    told = content.get("timestampMs") if isinstance(content, dict) else None
+    if isinstance(told, dict) and isinstance(told.get("low"), int) and isinstance(told.get("high"), int):
+        told = (told["high"] << 32) + (told["low"] & 0xFFFFFFFF)
+    return int(told) if isinstance(told, int | str) and str(told).isdecimal() else None
 
 
 def _qr_code(body: object) -> QrCode | None:

@@ -60,6 +60,9 @@ UNCLEAR = "unclear_answer"
 MEDIA_GONE = "media_gone"
 MEDIA_TOO_LARGE = "too_large"
 TARGET_GONE = "target_gone"
+TOO_LATE = "too_late"
+NOT_EDITABLE = "not_editable"
+OTHER_ADDRESS = "other_address"
 
 # How WhatsApp's library words a limit: too much at once, or "reach-out timelock", error 463. A load balancer has a
 # status 463 of its own.
@@ -76,6 +79,14 @@ _HANDLER_RULES = frozenset(
         "[object Object]",
     }
 )
+# The same of edits: it has the message under another address, or has it not, or not as a text.
+_EDIT_RULES = {
+    "Message not compatible": NOT_EDITABLE,
+    "RemoteJid does not match": OTHER_ADDRESS,
+    "Message is older than 15 minutes": TOO_LATE,
+}
+# How every error of a deletion begins.
+_OF_DELETIONS = frozenset({"Error while deleting message for everyone"})
 
 
 def from_exception(error: requests.RequestException) -> EvolutionError:
@@ -128,6 +139,9 @@ def _forbidden(body: object, text: str) -> EvolutionError:
 
 
 def _not_found(body: object, text: str) -> EvolutionError:
+    if text == "Message not found":
+        # Said of an edit after it was sent, when the message is not stored.
+        return EvolutionUnknown(UNCLEAR, text)
     # A route that is not there: the address is no Evolution API v2.
     is_instance = text.endswith(("does not exist", "not found"))
     return EvolutionUnavailable(INSTANCE_UNKNOWN if is_instance else UNREACHABLE, text)
@@ -150,6 +164,8 @@ def _bad_request(body: object, text: str) -> EvolutionError:
         return EvolutionRejected(NOT_ON_WHATSAPP)
     if isinstance(first, list) or first in _HANDLER_RULES:
         return EvolutionRejected(INVALID_REQUEST, text)
+    if isinstance(first, str) and first in _EDIT_RULES:
+        return EvolutionRejected(_EDIT_RULES[first], text)
     if text.endswith("instance is not connected"):
         return EvolutionRejected(NOT_CONNECTED, text)
     if first == "Error: Connection Closed":
@@ -160,6 +176,8 @@ def _bad_request(body: object, text: str) -> EvolutionError:
 
 def _server_error(body: object, text: str) -> EvolutionError:
     message = _message(body)
+    if isinstance(message, list) and message and str(message[0]) in _OF_DELETIONS:
+        return _deleting_failed(str(message[-1]), text)
     if message == "Connection Closed" or message == ["Error: Connection Closed"]:
         return EvolutionUnavailable(UNIT_AWAY, text)
     if isinstance(message, str) and message.startswith("Cannot read properties of undefined"):
@@ -169,6 +187,12 @@ def _server_error(body: object, text: str) -> EvolutionError:
     if isinstance(message, list) and message and str(message[0]).startswith(("AxiosError:", "Error:")):
         return EvolutionFailed(PREPARING_FAILED, text)
     return EvolutionUnknown(UNCLEAR, text)
+
+
+def _deleting_failed(cause: str, text: str) -> EvolutionError:
+    """One error handler covers the sending and all that follows it here as well."""
+    is_away = cause == "Error: Connection Closed" or cause.startswith("TypeError: Cannot read properties of undefined")
+    return EvolutionUnavailable(UNIT_AWAY, text) if is_away else EvolutionUnknown(UNCLEAR, text)
 
 
 def _never_connected(error: requests.RequestException) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from portal.evolution_versions import tells_all_events
@@ -107,6 +108,8 @@ class SentMessage:
 
     external_id: str
     jid: str
+    # Of an edit: its time in WhatsApp's own count, by which its echo names it.
+    told_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,11 @@ class MessageKey:
 
 @dataclass(frozen=True)
 class Reference:
-    """A message that another one answers or reacts to, and what can be read of it."""
+    """A message that another one answers, reacts to or changes, what can be read of it, and when it was sent."""
 
     key: MessageKey
     text: str
+    written_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from portal.models.conversations import (
     MessageStatus,
 )
 from portal.models.imports import Import, ImportChange, ImportChunk, ImportRow, ImportSource, ImportState, RowKind
-from portal.models.media import Media, MediaState, MessageKind
+from portal.models.media import ABOUT_ANOTHER, CHANGES, Media, MediaState, MessageKind
 from portal.models.message_templates import MessageTemplate, TemplateVersion
 from portal.models.queues import ColdReason, CountedOutcome, EventState, Lane, Relay, WebhookCount, WebhookEvent
 from portal.models.releases import (
@@ -68,7 +68,9 @@ from portal.models.sessions import AccessGrant, AccountLink, LinkKind, RecoveryC
 from portal.models.webhooks import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookTopic
 
 __all__ = [
+    "ABOUT_ANOTHER",
     "CAMPAIGN_PRIORITY",
+    "CHANGES",
     "AccessGrant",
     "AccountLink",
     "Alert",

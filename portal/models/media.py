@@ -23,9 +23,16 @@ class MessageKind(StrEnum):
     REACTION = "reaction"
     POLL = "poll"
     CALL = "call"
-    # Only as what a list shows of a conversation: a deleted message keeps its own kind.
+    # Of ours: what changes another message. It is also what a list shows of a deleted one, which keeps its own kind.
+    EDIT = "edit"
     DELETION = "deletion"
     UNKNOWN = "unknown"
+
+
+# What people here change in a message of theirs goes out as one of these, and never stands in a thread or a list.
+CHANGES = (MessageKind.EDIT, MessageKind.DELETION)
+# About another message, and nothing that anybody has to read or waits for.
+ABOUT_ANOTHER = (MessageKind.REACTION, *CHANGES)
 
 
 class MediaState(StrEnum):

@@ -8,14 +8,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, case, select, update
 
 from portal import counters
 from portal.clock import now
 from portal.counters import Counted
 from portal.db import atomic, db, on_commit
+from portal.evolution import errors
 from portal.evolution.types import OutgoingMedia
-from portal.models import CAMPAIGN_PRIORITY, Media, Message, MessageKind, MessageStatus
+from portal.models import ABOUT_ANOTHER, CAMPAIGN_PRIORITY, CHANGES, Media, Message, MessageKind, MessageStatus
 from portal.outbox import statements
 from portal.phone import LID_SUFFIX
 from portal.services.consent import OPTED_OUT
@@ -71,6 +72,7 @@ def claim(owner_id: UUID, *, free: Mapping[UUID, int], keeping_ids: list[UUID]) 
             "keeping_ids": keeping_ids,
             "lid_suffix": LID_SUFFIX,
             "opted_out": OPTED_OUT,
+            "about_another": list(ABOUT_ANOTHER),
             "campaign_priority": CAMPAIGN_PRIORITY,
             "most_behind_s": MOST_BEHIND_S,
         }
@@ -100,7 +102,12 @@ def expire() -> int:
     failed = (
         update(Message)
         .where(Message.id.in_(late))
-        .values(status=MessageStatus.FAILED, failed_at=now(), error_code=EXPIRED)
+        .values(
+            status=MessageStatus.FAILED,
+            failed_at=now(),
+            # A change waits for as long as WhatsApp takes it, whatever the unit allows.
+            error_code=case((Message.kind.in_(CHANGES), errors.TOO_LATE), else_=EXPIRED),
+        )
     )
     with across_tenants("messages of every tenant grow old"), atomic():
         done = failed.returning(Message.id).execution_options(synchronize_session=False)

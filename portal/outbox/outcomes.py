@@ -33,7 +33,7 @@ from portal.models import (
     MessageSource,
     MessageStatus,
 )
-from portal.outbox import campaign_statements, statements
+from portal.outbox import campaign_statements, changes, statements
 from portal.outbox.lanes import ClaimedMessage
 from portal.outbox.look_ups import FIRST_LOOK_UP
 from portal.phone import PERSON_SUFFIX, without_device
@@ -85,6 +85,7 @@ def record(outcomes: Sequence[Outcome]) -> list[Outcome]:
         for outcome in mine:
             if outcome.message.id not in releases:
                 releases[outcome.message.id] = _record_alone(outcome)
+        changes.note_made((outcome.message, outcome.sent) for outcome in mine if outcome.sent is not None)
         _take_back(mine)
         _deliver_tests(mine)
         _release(mine, releases)

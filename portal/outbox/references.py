@@ -1,6 +1,6 @@
-"""The message that a claimed one answers or reacts to: looked up while it is sent, and named as WhatsApp knows it."""
+"""The message that a claimed one is about: looked up while it is sent, and named as WhatsApp knows it."""
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, func
 
 from portal.db import db
 from portal.evolution.types import MessageKey, Reference
@@ -31,8 +31,9 @@ def load(claimed: ClaimedMessage) -> Reference | None:
     sender = Message.details["sender"].as_string()
     # A sender is known by the canonical number, and named to WhatsApp by the form that it confirmed.
     confirmed = scope.select(Contact, Contact.whatsapp_number).where(Contact.phone == sender).correlate(Message)
-    columns = (Message.direction, Message.kind, Message.body, sender, confirmed.scalar_subquery())
-    names = ("direction", "kind", "body", "sender", "confirmed")
+    written_at = func.coalesce(Message.sent_at, Message.occurred_at)
+    columns = (Message.direction, Message.kind, Message.body, sender, confirmed.scalar_subquery(), written_at)
+    names = ("direction", "kind", "body", "sender", "confirmed", "written_at")
     statement = scope.select(Message, *(column.label(name) for column, name in zip(columns, names, strict=True)))
     there = statement.where(
         Message.unit_id == claimed.unit_id,
@@ -53,7 +54,7 @@ def _reference(row: RowMapping, claimed: ClaimedMessage) -> Reference:
         from_me=is_ours,
         participant=None if is_ours else _participant(row),
     )
-    return Reference(key, row["body"] or SIGNS.get(row["kind"], OTHER_SIGN))
+    return Reference(key, row["body"] or SIGNS.get(row["kind"], OTHER_SIGN), row["written_at"])
 
 
 def _participant(row: RowMapping) -> str | None:

@@ -16,8 +16,9 @@ from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionFailed, EvolutionRejected
 from portal.evolution.types import OutgoingMedia, Reference, SentMessage
-from portal.models import MessageKind
+from portal.models import ABOUT_ANOTHER, CHANGES, MessageKind
 from portal.outbox import (
+    changes,
     feeding,
     instances,
     lanes,
@@ -187,7 +188,7 @@ class OutboxRelay:
         return Outcome(message, began_at, sent=sent)
 
     def _load(self, message: ClaimedMessage) -> tuple[OutgoingMedia | None, Reference | None]:
-        """The file that a message carries, and the message that it answers or reacts to."""
+        """The file that a message carries, and the message that it answers, reacts to or changes."""
         if message.media_id is None and message.refers_to is None:
             return None, None
         with self._app_context():
@@ -285,10 +286,12 @@ class OutboxRelay:
 def _call(
     client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia | None, reference: Reference | None
 ) -> SentMessage:
-    if message.kind == MessageKind.REACTION:
-        if reference is None:
-            raise EvolutionRejected(errors.TARGET_GONE)
+    if message.kind in ABOUT_ANOTHER and reference is None:
+        raise EvolutionRejected(errors.TARGET_GONE)
+    if message.kind == MessageKind.REACTION and reference is not None:
         return client.send_reaction(message.instance_name, key=reference.key, sign=message.text)
+    if message.kind in CHANGES and reference is not None:
+        return changes.carry_out(client, message, reference)
     # Without the message that it answers, the answer still says what it says.
     if media is None:
         return client.send_text(

@@ -63,8 +63,8 @@ TAKE_NEXT = text(
             sending_at = CASE WHEN NOT is_suppressed THEN CAST(:at AS timestamptz) END,
             relay_id = CASE WHEN NOT is_suppressed THEN CAST(:owner_id AS uuid) END,
             look_up_at = NULL, look_ups = 0,
-            -- A reaction gets an id of Evolution's own from every server.
-            is_id_kept = messages.kind <> 'reaction'
+            -- A reaction, an edit and a deletion get an id of Evolution's own from every server.
+            is_id_kept = messages.kind <> ALL (CAST(:about_another AS text[]))
                 AND addressed.evolution_server_id = ANY(CAST(:keeping_ids AS uuid[]))
         FROM addressed WHERE messages.id = addressed.id AND messages.status = 'queued'
         RETURNING messages.*, addressed.evolution_server_id, addressed.starts_at, addressed.next_cold_at,

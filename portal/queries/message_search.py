@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, Text, Uuid, cast, column, func, literal, select
 from sqlalchemy.dialects.postgresql import REGCONFIG
 
 from portal.db import db
-from portal.models import Contact, Conversation, Message, Unit
+from portal.models import CHANGES, Contact, Conversation, Message, Unit
 from portal.queries.contact_search import LONGEST_SEARCH
 from portal.queries.conversations import ConversationRow
 from portal.tenancy import TenantScope
@@ -80,6 +80,8 @@ def find_messages(
         )
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
+        # The text of an edit is found where it is shown: at the message that it changed.
+        .where(Message.kind.not_in(CHANGES))
         .order_by(Message.occurred_at.desc(), Message.id.desc())
     )
     return [Hit(message, ConversationRow(*row)) for message, *row in db.session.execute(statement)]

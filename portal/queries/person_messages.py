@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import tuple_
 
 from portal.db import among, db
-from portal.models import Direction, Media, MediaState, Message, MessageChange, MessageSource
+from portal.models import CHANGES, Direction, Media, MediaState, Message, MessageChange, MessageSource
 from portal.queries.media import list_media
 from portal.tenancy import TenantScope
 
@@ -40,7 +40,8 @@ def file_path(media_id: UUID, file_name: str) -> str:
 
 
 def _page(scope: TenantScope, conversation_id: UUID, after: Message | None) -> Sequence[Message]:
-    statement = scope.select(Message).where(Message.conversation_id == conversation_id)
+    # A change stands at the message that it was made to.
+    statement = scope.select(Message).where(Message.conversation_id == conversation_id, Message.kind.not_in(CHANGES))
     if after is not None:
         statement = statement.where(tuple_(Message.occurred_at, Message.id) > (after.occurred_at, after.id))
     in_order = statement.order_by(Message.occurred_at, Message.id).limit(PAGE)

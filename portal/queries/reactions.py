@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Select
 
 from portal.db import db
-from portal.models import Direction, Message, MessageKind, MessageStatus
+from portal.models import Message, MessageKind, MessageStatus
+from portal.queries import about_messages
 from portal.tenancy import TenantScope
 
 # What nobody ever saw.
@@ -20,15 +21,7 @@ def list_ours(scope: TenantScope, target: Message) -> list[Message]:
 
 def of_ours(scope: TenantScope, target: Message) -> Select[Any]:
     """As `list_ours`, the statement."""
-    ours = scope.select(Message).where(
-        Message.unit_id == target.unit_id,
-        Message.refers_to == target.external_id,
-        Message.conversation_id == target.conversation_id,
-        Message.kind == MessageKind.REACTION,
-        Message.direction == Direction.OUTBOUND,
-    )
-    newest_first = ours.order_by(Message.occurred_at.desc(), Message.id.desc())
-    return newest_first.execution_options(populate_existing=True)
+    return about_messages.of_ours(scope, target, MessageKind.REACTION)
 
 
 def find_given(ours: Iterable[Message]) -> Message | None:

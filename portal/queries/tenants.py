@@ -9,7 +9,7 @@ from sqlalchemy import Date, case, cast, desc, func
 
 from portal.clock import now
 from portal.db import db, first_id_at
-from portal.models import Connection, Direction, EvolutionServer, Message, Tenant, Unit, User
+from portal.models import CHANGES, Connection, Direction, EvolutionServer, Message, Tenant, Unit, User
 from portal.permissions import Role
 from portal.tenancy import TenantScope, across_tenants
 
@@ -55,11 +55,6 @@ class Overview:
     days: list[Day]
 
 
-def get_tenant_name(scope: TenantScope) -> str:
-    name: str = db.session.scalars(scope.select(Tenant, Tenant.name)).one()
-    return name
-
-
 def get_own_tenant(scope: TenantScope) -> Tenant:
     tenant: Tenant = db.session.scalars(scope.select(Tenant)).one()
     return tenant
@@ -101,5 +96,5 @@ def _count_messages(scope: TenantScope) -> list[Day]:
     is_outbound = Message.direction == Direction.OUTBOUND
     counts = scope.select(
         Message, day, func.count().filter(is_outbound), func.count().filter(Message.direction == Direction.INBOUND)
-    ).where(Message.id >= first_id_at(since), Message.occurred_at >= since)
+    ).where(Message.id >= first_id_at(since), Message.occurred_at >= since, Message.kind.not_in(CHANGES))
     return [Day(*row) for row in db.session.execute(counts.group_by("day").order_by(desc("day")))]

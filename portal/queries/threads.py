@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import ARRAY, Select, String, Uuid, any_, bindparam, func, or_
 
 from portal.db import among, db
-from portal.models import Campaign, CampaignRecipient, Message, MessageKind, MessageSource, Repair
-from portal.tenancy import TenantScope
+from portal.models import (
+    ABOUT_ANOTHER,
+    CHANGES,
+    Campaign,
+    CampaignRecipient,
+    Message,
+    MessageKind,
+    MessageSource,
+    Repair,
+)
+from portal.tenancy import Form, TenantScope
 
 # Beyond these nobody reads: a poll of a large group may have more votes.
 MOST_REFERRING = 2_000
@@ -26,15 +36,20 @@ class Gap:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`referred`: WhatsApp's id -> a message that others refer to; `referring`: reactions and votes, oldest first.
+    """`referred`: WhatsApp's id -> a message that others refer to; `referring`: what is about them, oldest first.
 
-    `campaigns`: message id -> the campaign that it is a part of.
+    Those are reactions, votes, and changes of ours. `campaigns`: message id -> the campaign that it is a part of.
     """
 
     referred: dict[str, Message]
     referring: list[Message]
     gaps: dict[UUID, Gap]
     campaigns: dict[UUID, Campaign]
+
+    @property
+    def changes(self) -> list[Message]:
+        """Of `referring` what changes them."""
+        return [message for message in self.referring if message.kind in CHANGES]
 
 
 def find_surroundings(scope: TenantScope, messages: Sequence[Message]) -> Surroundings:
@@ -68,15 +83,8 @@ def _referring(scope: TenantScope, messages: Sequence[Message]) -> list[Message]
     if not ids:
         return []
     first = messages[0]
-    is_vote = (Message.kind == MessageKind.POLL) & Message.details["isVote"].as_boolean()
-    statement = scope.select(Message).where(
-        Message.unit_id == first.unit_id,
-        Message.refers_to.in_(ids),
-        Message.conversation_id == first.conversation_id,
-        or_(Message.kind == MessageKind.REACTION, is_vote),
-    )
-    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(MOST_REFERRING)
-    return list(db.session.scalars(newest_first.execution_options(populate_existing=True)))[::-1]
+    newest_first = scope.execute(_REFERRING, unit=first.unit_id, conversation=first.conversation_id, ids=ids)
+    return list(newest_first.scalars())[::-1]
 
 
 def _gaps(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Gap]:
@@ -107,3 +115,18 @@ def _campaigns(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, Ca
         .where(among(CampaignRecipient.message_id, ids))
     )
     return {row[0]: row[1] for row in db.session.execute(named)}
+
+
+def _about_some(scope: TenantScope) -> Select[Any]:
+    is_vote = (Message.kind == MessageKind.POLL) & Message.details["isVote"].as_boolean()
+    statement = scope.select(Message).where(
+        Message.unit_id == bindparam("unit", type_=Uuid()),
+        Message.refers_to == any_(bindparam("ids", type_=ARRAY(String()))),
+        Message.conversation_id == bindparam("conversation", type_=Uuid()),
+        or_(Message.kind.in_(ABOUT_ANOTHER), is_vote),
+    )
+    newest_first = statement.order_by(Message.occurred_at.desc(), Message.id.desc()).limit(MOST_REFERRING)
+    return newest_first.execution_options(populate_existing=True)
+
+
+_REFERRING = Form(_about_some)

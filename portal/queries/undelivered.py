@@ -10,18 +10,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, desc, exists, func, literal, select, true
 
 from portal.clock import now
-from portal.db import among, db, end_read
+from portal.db import AT_EXECUTION, among, db, end_read
 from portal.models import (
+    ABOUT_ANOTHER,
     Campaign,
     CampaignRecipient,
     CampaignState,
     Contact,
     Conversation,
     Message,
-    MessageKind,
     MessageSource,
     MessageStatus,
-    Tenant,
     Unit,
 )
 from portal.tenancy import TenantScope
@@ -86,7 +85,7 @@ def bucket_of(message: Message, *, receipt_wait_min: int) -> Bucket | None:
         return Bucket(message.status)
     if message.status != MessageStatus.SENT or message.source == MessageSource.PHONE:
         return None
-    if message.accepted_at is not None or message.sent_at is None or message.kind == MessageKind.REACTION:
+    if message.accepted_at is not None or message.sent_at is None or message.kind in ABOUT_ANOTHER:
         return None
     return Bucket.NO_RECEIPT if message.sent_at < now() - timedelta(minutes=receipt_wait_min) else None
 
@@ -160,12 +159,12 @@ def count_by_unit(scope: TenantScope, message_ids: Sequence[UUID]) -> list[tuple
     return [(unit, number) for unit, number in db.session.execute(statement)]
 
 
-def count_waiting(scope: TenantScope) -> int:
-    """How many messages wait for a person, counted up to MOST_COUNTED."""
+def number_waiting(scope: TenantScope) -> ColumnElement[int]:
+    """How many messages wait for a person, counted up to MOST_COUNTED; for statements that ask for more."""
     counts = [
         select(func.count()).select_from(_some(scope, Filter(bucket)).subquery()).scalar_subquery() for bucket in Bucket
     ]
-    return min(MOST_COUNTED, sum(db.session.execute(scope.select(Tenant, *counts)).one()))
+    return func.least(MOST_COUNTED, sum(counts[1:], counts[0]))
 
 
 def count_some(scope: TenantScope, wanted: Filter) -> int:
@@ -307,9 +306,9 @@ def _waits(bucket: Bucket) -> list[ColumnElement[bool]]:
         Message.accepted_at.is_(None),
         Message.handled_at.is_(None),
         Message.source.is_distinct_from(MessageSource.PHONE),
-        # WhatsApp shows no ticks at a reaction, and nobody waits for one to arrive.
-        Message.kind != MessageKind.REACTION,
-        Message.sent_at < now() - func.make_interval(0, 0, 0, 0, 0, Unit.receipt_wait_min),
+        # WhatsApp shows no ticks at what is about another message, and nobody waits for it to arrive.
+        Message.kind.not_in(ABOUT_ANOTHER),
+        Message.sent_at < AT_EXECUTION - func.make_interval(0, 0, 0, 0, 0, Unit.receipt_wait_min),
     ]
 
 

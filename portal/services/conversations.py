@@ -14,6 +14,7 @@ from portal.clock import now
 from portal.db import among, atomic, db
 from portal.errors import Conflict, Invalid
 from portal.models import (
+    CHANGES,
     Connection,
     Contact,
     Conversation,
@@ -65,8 +66,7 @@ def reply(
         delivery.lock_unit(scope, find_current(scope, conversation_id).unit_id)
         # Once more: the inbox may have joined it to another one before it let the unit go.
         conversation = find_current(scope, conversation_id)
-        if answers_to is not None:
-            draft = replace(draft, refers_to=references.checked_answer(scope, conversation.id, answers_to))
+        draft = _with_quote(scope, conversation, draft, answers_to)
         return _queue_message(
             scope, conversation, draft, source=MessageSource.PERSON, client_message_id=client_message_id
         )
@@ -80,6 +80,7 @@ def send_to_phone(
     text: str,
     upload: Upload | None = None,
     client_message_id: str | None = None,
+    answers_to: UUID | None = None,
     source: MessageSource = MessageSource.PERSON,
     is_test: bool = False,
 ) -> Queued:
@@ -101,6 +102,7 @@ def send_to_phone(
         contact_id = find_or_add_contact(scope, phone=number)
         conversation_id = find_or_open_conversation(scope, unit.id, contact_id)
         conversation = scope.get(Conversation, conversation_id)
+        draft = _with_quote(scope, conversation, draft, answers_to)
         return _queue_message(
             scope, conversation, draft, source=source, client_message_id=client_message_id, is_test=is_test
         )
@@ -124,10 +126,9 @@ def queue_automatic(scope: TenantScope, conversation: Conversation, *, text: str
     return not queued.is_repeat
 
 
-def queue_reaction(scope: TenantScope, conversation: Conversation, *, sign: str, refers_to: str) -> Queued:
-    """Queue our reaction to the message of that id at WhatsApp. The unit must be locked."""
-    draft = Draft(sign, refers_to=refers_to, is_reaction=True)
-    return _queue_message(scope, conversation, draft, source=MessageSource.PERSON, client_message_id=None)
+def queue_about(scope: TenantScope, conversation: Conversation, draft: Draft) -> Message:
+    """Queue a reaction to another message, or a change of one. The unit must be locked."""
+    return _queue_message(scope, conversation, draft, source=MessageSource.PERSON, client_message_id=None).message
 
 
 def mark_read(scope: TenantScope, conversation_id: UUID) -> None:
@@ -220,6 +221,12 @@ def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID
     db.session.execute(cold.values(is_cold=False).execution_options(synchronize_session=False))
 
 
+def _with_quote(scope: TenantScope, conversation: Conversation, draft: Draft, answers_to: UUID | None) -> Draft:
+    if answers_to is None:
+        return draft
+    return replace(draft, refers_to=references.checked_answer(scope, conversation.id, answers_to))
+
+
 def _queue_message(
     scope: TenantScope,
     conversation: Conversation,
@@ -230,7 +237,7 @@ def _queue_message(
     is_test: bool = False,
 ) -> Queued:
     is_held, written_at = _is_held(scope, conversation.unit_id), now()
-    is_test = is_test or scope.is_test
+    is_test, is_change = is_test or scope.is_test, draft.about in CHANGES
     row = {
         "id": uuid7(),
         "unit_id": conversation.unit_id,
@@ -246,8 +253,8 @@ def _queue_message(
         "proposed_id": new_message_id(),
         "client_message_id": client_message_id,
         "is_test": is_test,
-        # A test uses up none of the new chats that WhatsApp lets a number begin.
-        "is_cold": conversation.last_inbound_at is None and not is_test,
+        # A test uses up none of the new chats that WhatsApp lets a number begin, and a change begins none.
+        "is_cold": conversation.last_inbound_at is None and not is_test and not is_change,
         "expires_at": written_at + timedelta(hours=scope.get(Unit, conversation.unit_id).message_lifetime_h),
     }
     inserted = db.session.scalar(scope.insert(Message, [row]).on_conflict_do_nothing().returning(Message.id))
@@ -257,10 +264,11 @@ def _queue_message(
     if draft.file is not None:
         # After the message: a repeated call has ended above, and leaves no second file.
         message.media_id = media.store(scope, draft.file)
-    note_last_message(
-        scope, conversation.id, kind=draft.kind, body=draft.preview, at=written_at, direction=Direction.OUTBOUND
-    )
-    if source == MessageSource.PERSON and not is_test and not draft.is_reaction:
+    if not is_change:
+        note_last_message(
+            scope, conversation.id, kind=draft.kind, body=draft.preview, at=written_at, direction=Direction.OUTBOUND
+        )
+    if source == MessageSource.PERSON and not is_test and draft.about is None:
         conversation_work.take_up(scope, conversation)
     lanes.wake(scope, conversation.unit_id)
     return Queued(message, is_repeat=False, is_held=is_held)

@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, Update, and_, exists, func, select
 
 from portal.db import among, db
 from portal.models import (
+    ABOUT_ANOTHER,
+    CHANGES,
     Campaign,
     Conversation,
     Direction,
@@ -107,6 +109,7 @@ def _blank_previews(scope: TenantScope, conversation_ids: Collection[UUID]) -> U
         Message.tenant_id == Conversation.tenant_id,
         Message.conversation_id == Conversation.id,
         Message.occurred_at >= Conversation.last_message_at,
+        Message.kind.not_in(CHANGES),
     )
     blank = scope.update(Conversation).where(
         among(Conversation.id, conversation_ids), Conversation.last_message_at.is_not(None), ~newest
@@ -128,7 +131,7 @@ def _count_unread(scope: TenantScope, conversation_ids: Collection[UUID]) -> Upd
 def _is_unread() -> ColumnElement[bool]:
     """A reaction or a vote asks for nothing."""
     is_vote = func.coalesce(Message.details["isVote"].as_boolean(), False)
-    is_news = (Message.kind != MessageKind.REACTION) & ~is_vote
+    is_news = Message.kind.not_in(ABOUT_ANOTHER) & ~is_vote
     return and_(Message.direction == Direction.INBOUND, Message.read_at.is_(None), is_news)
 
 

@@ -11,12 +11,12 @@ from portal.clock import now
 from portal.counters import Counted
 from portal.db import among, db, on_commit
 from portal.models import (
+    ABOUT_ANOTHER,
     ColdReason,
     Conversation,
     Direction,
     EarlyReceipt,
     Message,
-    MessageKind,
     MessageSource,
     MessageStatus,
     Unit,
@@ -166,7 +166,7 @@ def _read_elsewhere(scope: TenantScope, message: Message, receipt: str, at: date
     was_unread = message.read_at is None
     # A message of a history sync was taken for read: now it is known to be.
     message.read_at = at if was_unread or message.read_at == message.occurred_at else message.read_at
-    if was_unread and message.kind != MessageKind.REACTION:
+    if was_unread and message.kind not in ABOUT_ANOTHER:
         this = scope.update(Conversation).where(Conversation.id == message.conversation_id, Conversation.unread > 0)
         db.session.execute(this.values(unread=Conversation.unread - 1))
 

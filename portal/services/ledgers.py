@@ -10,12 +10,12 @@ from sqlalchemy import ARRAY, DateTime, TableValuedAlias, Update, Uuid, case, co
 from portal.clock import now
 from portal.db import among, db
 from portal.models import (
+    ABOUT_ANOTHER,
     Campaign,
     CampaignRecipient,
     CampaignState,
     Contact,
     Message,
-    MessageKind,
     MessageStatus,
     RecipientState,
     SkipReason,
@@ -148,7 +148,7 @@ def forget_people(scope: TenantScope, contact_ids: Collection[UUID]) -> None:
 
 
 def _is_said(message: Message) -> bool:
-    return message.kind != MessageKind.REACTION and not (message.details or {}).get("isVote")
+    return message.kind not in ABOUT_ANOTHER and not (message.details or {}).get("isVote")
 
 
 def _skipped_if_pending(reason: SkipReason) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Reacting to a message: one sign of ours at a time, which goes through the lane as every message does."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,13 +11,12 @@ from portal.db import atomic, db
 from portal.errors import Invalid
 from portal.models import Conversation, Direction, Message, MessageKind, MessageStatus, Unit
 from portal.queries import reactions as queries
-from portal.services import conversations, delivery, lanes, references
+from portal.services import conversations, references
+from portal.services.drafts import Draft
 from portal.tenancy import TenantScope
 
 # With and without it a sign is the same one.
 EMOJI_STYLE = "\ufe0f"
-# One that is being sent may still fail or fall in doubt: tried again after the new one it would take its place.
-UNSETTLED = (MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
 
 
 def react(scope: TenantScope, message_id: UUID, *, sign: str) -> None:
@@ -30,19 +28,10 @@ def react(scope: TenantScope, message_id: UUID, *, sign: str) -> None:
     if sign and not emoji.is_emoji(sign):
         raise Invalid({"sign": _("Choose a single emoji.")})
     with atomic():
-        unit_id = scope.get(Message, message_id).unit_id
-        delivery.lock_unit(scope, unit_id)
-        # Before the messages: a claim holds the lane while it takes one of them.
-        lanes.hold(scope, [unit_id])
-        _put(scope, _locked_target(scope, message_id), sign)
-
-
-def _locked_target(scope: TenantScope, message_id: UUID) -> Message:
-    this = scope.select(Message).where(Message.id == message_id).with_for_update()
-    message: Message = db.session.scalars(this.execution_options(populate_existing=True)).one()
-    if not references.is_open(message):
-        raise Invalid({"sign": _("Nobody can react to this message any more.")})
-    return message
+        target = references.hold(scope, message_id)
+        if not references.is_open(target):
+            raise Invalid({"sign": _("Nobody can react to this message any more.")})
+        _put(scope, target, sign)
 
 
 def _put(scope: TenantScope, target: Message, sign: str) -> None:
@@ -50,23 +39,17 @@ def _put(scope: TenantScope, target: Message, sign: str) -> None:
     given = queries.find_given(ours)
     if _is_same(sign, given.body if given else ""):
         return
-    _settle(ours)
+    references.settle(ours)
     if given is not None and given.status == MessageStatus.QUEUED:
         _replace(scope, given, sign)
         return
     conversation = scope.get(Conversation, target.conversation_id)
-    conversations.queue_reaction(scope, conversation, sign=sign, refers_to=str(target.external_id))
+    draft = Draft(sign, refers_to=target.external_id, about=MessageKind.REACTION)
+    conversations.queue_about(scope, conversation, draft)
 
 
 def _is_same(sign: str, other: str) -> bool:
     return sign.replace(EMOJI_STYLE, "") == other.replace(EMOJI_STYLE, "")
-
-
-def _settle(ours: Sequence[Message]) -> None:
-    """What became of the ones before is of no matter any more: nobody has to decide about them."""
-    for reaction in ours:
-        if reaction.status in UNSETTLED:
-            reaction.handled_at = reaction.handled_at or now()
 
 
 def _replace(scope: TenantScope, waiting: Message, sign: str) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func
 
 from portal.db import db
-from portal.models import Conversation, Direction, Media, Message, MessageKind
+from portal.models import ABOUT_ANOTHER, CHANGES, Conversation, Direction, Media, Message, MessageKind
 from portal.services.conversations import LONGEST_PREVIEW
 from portal.services.joining import is_later
 from portal.tenancy import TenantScope
@@ -19,7 +19,7 @@ def count_unread(scope: TenantScope, conversation_id: UUID) -> int:
         Message.conversation_id == conversation_id,
         Message.direction == Direction.INBOUND,
         Message.read_at.is_(None),
-        Message.kind != MessageKind.REACTION,
+        Message.kind.not_in(ABOUT_ANOTHER),
         ~is_vote,
     )
     return db.session.scalar(unread) or 0
@@ -53,7 +53,8 @@ def renew(
 
 def _newest(scope: TenantScope, conversation_id: UUID) -> Message | None:
     newest_first = (Message.occurred_at.desc(), Message.id.desc())
-    found = scope.select(Message).where(Message.conversation_id == conversation_id).order_by(*newest_first).limit(1)
+    shown = (Message.conversation_id == conversation_id) & Message.kind.not_in(CHANGES)
+    found = scope.select(Message).where(shown).order_by(*newest_first).limit(1)
     message: Message | None = db.session.scalar(found.execution_options(populate_existing=True))
     return message
 

@@ -13,9 +13,18 @@ from uuid_utils.compat import uuid7
 from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Invalid
-from portal.models import CampaignState, Conversation, Direction, Message, MessageSource, MessageStatus, Unit
+from portal.models import (
+    CHANGES,
+    CampaignState,
+    Conversation,
+    Direction,
+    Message,
+    MessageSource,
+    MessageStatus,
+    Unit,
+)
 from portal.queries.undelivered import Bucket, bucket_of, list_stopped
-from portal.services import audit, conversations, delivery, lanes, ledgers
+from portal.services import audit, changes, conversations, delivery, lanes, ledgers
 from portal.tenancy import TenantScope
 
 MOST_AT_ONCE = 1000
@@ -95,8 +104,9 @@ def _lock(scope: TenantScope, message_ids: Sequence[UUID]) -> list[_Case]:
         delivery.lock_unit(scope, unit_id)
     of_unit = (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id) & Unit.archived_at.is_(None)
     conversation = (Conversation.tenant_id == Message.tenant_id) & (Conversation.id == Message.conversation_id)
+    is_cold = Conversation.last_inbound_at.is_(None) & ~Message.is_test & Message.kind.not_in(CHANGES)
     statement = (
-        scope.select(Message, Message, Unit, Conversation.last_inbound_at.is_(None) & ~Message.is_test)
+        scope.select(Message, Message, Unit, is_cold)
         .join(Unit, of_unit)
         .join(Conversation, conversation)
         .where(Message.id.in_(message_ids))
@@ -138,7 +148,8 @@ def _send_again(scope: TenantScope, cases: list[_Case], at: datetime) -> None:
         return
     copies = [_copy(scope, case, at) for case in cases]
     db.session.execute(scope.insert(Message, copies))
-    for case in {case.message.conversation_id: case for case in cases}.values():
+    shown = [case for case in cases if case.message.kind not in CHANGES]
+    for case in {case.message.conversation_id: case for case in shown}.values():
         message = case.message
         conversations.note_last_message(
             scope,
@@ -184,6 +195,9 @@ def _note_arrival(scope: TenantScope, cases: list[_Case], at: datetime) -> None:
         message.status, message.handled_at = MessageStatus.SENT, at
         message.sent_at = message.sending_at or at
         message.error_code = message.error_details = message.look_up_at = None
+        if message.kind in CHANGES and message.refers_to is not None:
+            made = changes.made_here(message.refers_to, message.kind, text=message.body)
+            changes.apply(scope, message.unit_id, [made])
 
 
 def _set_aside(scope: TenantScope, cases: list[_Case], at: datetime) -> None:

@@ -31,7 +31,10 @@ QUOTES = ("answer", "answers_to")
 
 @dataclass(frozen=True)
 class Answering:
-    """The message that is answered or reacted to; of a reaction, our sign that is there now and what went wrong."""
+    """The message that is answered or reacted to; of a reaction, our sign that is there now and what went wrong.
+
+    `typed`: what was refused, where it is none of the usual signs.
+    """
 
     message_id: UUID
     author: str
@@ -39,6 +42,7 @@ class Answering:
     is_reaction: bool = False
     sign: str = ""
     problem: str = ""
+    typed: str = ""
 
     @property
     def signs(self) -> dict[str, str]:
@@ -62,9 +66,15 @@ def find(scope: TenantScope, row: ConversationRow, values: Mapping[str, str]) ->
 
 
 def about(
-    scope: TenantScope, row: ConversationRow, message: Message, *, is_reaction: bool, problem: str = ""
+    scope: TenantScope,
+    row: ConversationRow,
+    message: Message,
+    *,
+    is_reaction: bool,
+    problem: str = "",
+    refused: str = "",
 ) -> Answering:
-    """The quote of that message, or the choice of a reaction to it."""
+    """The quote of that message, or the choice of a reaction to it, maybe again after a sign was refused."""
     given = reactions.find_given(reactions.list_ours(scope, message)) if is_reaction else None
     return Answering(
         message_id=message.id,
@@ -73,6 +83,7 @@ def about(
         is_reaction=is_reaction,
         sign=given.body if given else "",
         problem=problem,
+        typed="" if refused in SIGNS else refused,
     )
 
 

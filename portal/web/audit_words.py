@@ -83,6 +83,8 @@ SENTENCES: Mapping[str, str] = {
     "message.sent_again": _("%(who)s sent the message %(what)s a second time."),
     "message.noted_as_arrived": _("%(who)s noted that the message %(what)s arrived."),
     "message.set_aside": _("%(who)s set the message %(what)s aside."),
+    "message.edited": _("%(who)s edited the message %(what)s."),
+    "message.deleted": _("%(who)s deleted the message %(what)s for everyone."),
     "message.exported": _("%(who)s exported a list of messages that did not arrive."),
     "webhook_endpoint.created": _("%(who)s added the webhook address %(what)s."),
     "webhook_endpoint.changed": _("%(who)s changed the webhook address %(what)s."),

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _
 
 from portal.clock import now
 from portal.models import (
+    CHANGES,
     Connection,
     ConnectionAction,
     ConnectionStatus,
@@ -27,12 +28,14 @@ from portal.models import (
 )
 from portal.queries.conversations import ConversationRow
 from portal.queries.media import File
+from portal.services.undelivered import Decision
 from portal.web.charts import Line, Times, draw
 from portal.web.decisions import CHOICES, Aside
 from portal.web.formats import clock_time
 from portal.web.happenings import Happening
 from portal.web.language import DEFAULT_TIME_ZONE
 from portal.web.metric_charts import Drawn, Row
+from portal.web.pending_changes import ON_ITS_WAY, SAID, pending_change
 from portal.web.threads import Day, Item, Option, Quote, Reaction
 
 OF_FILES = (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.VIDEO, MessageKind.DOCUMENT, MessageKind.STICKER)
@@ -95,12 +98,23 @@ def every_rung(row: ConversationRow) -> Day:
     test = _item(row, MessageStatus.DELIVERED, Direction.OUTBOUND, source=MessageSource.API, is_test=True)
     failed = _message(row, MessageStatus.FAILED, Direction.OUTBOUND, error_code="not_on_whatsapp")
     asides = Item(failed, aside=Aside(note=str(_("Nothing is sent again by itself.")), choices=tuple(CHOICES.values())))
-    return Day(str(_("Rungs")), [*sent, accepted, phone, test, asides])
+    return Day(str(_("Rungs")), [*sent, accepted, phone, test, asides, *_changed(row)])
+
+
+def _changed(row: ConversationRow) -> Iterator[Item]:
+    """One of ours with each thing that is said of a change of it."""
+    for kind, said in SAID.items():
+        for status in said:
+            target = _message(row, MessageStatus.READ, Direction.OUTBOUND)
+            text = "Corrigido." if kind == MessageKind.EDIT else ""
+            change = _message(row, status, Direction.OUTBOUND, kind=kind, body=text, error_code="too_late")
+            choices = () if status in ON_ITS_WAY else (CHOICES[Decision.TRY_AGAIN], CHOICES[Decision.SET_ASIDE])
+            yield Item(target, change=pending_change(change, Aside(choices=choices)))
 
 
 def every_kind(row: ConversationRow) -> Day:
     """One of each kind that comes in, with and without its file, and what else a bubble may carry."""
-    plain = [_kind(row, kind) for kind in MessageKind if kind not in (*OF_FILES, MessageKind.DELETION)]
+    plain = [_kind(row, kind) for kind in MessageKind if kind not in (*OF_FILES, *CHANGES)]
     files = [_with_file(row, kind, state) for kind in OF_FILES for state in (MediaState.REMOTE, MediaState.UNAVAILABLE)]
     return Day(str(_("Kinds")), [*plain, *files, *_marked(row)])
 

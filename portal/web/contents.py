@@ -182,6 +182,13 @@ def sign_of(reaction: Message) -> str:
     return reaction.body.strip()[:LONGEST_REACTION]
 
 
+def change_words(change: Message) -> str:
+    """What an edit or a deletion of ours does, where its message does not stand beside it."""
+    if change.kind == MessageKind.DELETION:
+        return str(gettext("Deleting an earlier message for everyone"))
+    return str(gettext("Changing an earlier message to: %(text)s", text=change.body))
+
+
 def excerpt(message: Message) -> str:
     """The beginning of a text on one line."""
     text = " ".join((question(message) if message.kind == MessageKind.POLL else message.body).split())

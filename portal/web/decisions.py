@@ -1,13 +1,13 @@
 """What a person may decide about a message that did not arrive, in words: the button, what it does, what came of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from flask_babel import lazy_gettext as _
 from flask_babel import ngettext
 
-from portal.models import Message, MessageStatus, Unit
+from portal.models import CHANGES, Message, MessageKind, MessageStatus, Unit
 from portal.permissions import Permission
 from portal.queries.conversations import ConversationRow
 from portal.queries.undelivered import Bucket, bucket_of
@@ -51,11 +51,13 @@ class Aside:
         return next((choice.warning for choice in self.choices if choice.warning), "")
 
 
-def choices_in(bucket: Bucket | None, scope: TenantScope) -> tuple[Choice, ...]:
-    """What this person may decide about the messages of a bucket."""
+def choices_in(bucket: Bucket | None, scope: TenantScope, kind: MessageKind | None = None) -> tuple[Choice, ...]:
+    """What this person may decide about the messages of a bucket, or about one of this kind."""
     if bucket is None or not scope.allows(Permission.SEND):
         return ()
-    return tuple(CHOICES[decision] for decision in FITTING[bucket])
+    choices = tuple(CHOICES[decision] for decision in FITTING[bucket])
+    # A change that is made twice is the same as one.
+    return tuple(replace(choice, warning="") for choice in choices) if kind in CHANGES else choices
 
 
 def asides(
@@ -151,4 +153,4 @@ def _aside(scope: TenantScope, row: ConversationRow, message: Message, second: M
     if message.resend_of_id is not None:
         notes.append(second_words())
     is_waiting = message.status == MessageStatus.QUEUED
-    return Aside(" ".join(notes), choices_in(bucket, scope)) if notes or bucket or is_waiting else None
+    return Aside(" ".join(notes), choices_in(bucket, scope, message.kind)) if notes or bucket or is_waiting else None

@@ -46,6 +46,7 @@ def register(app: Flask) -> None:
         app.add_template_global(words_for_kind)
     app.add_template_global(words.kind_words, "words_of_kind")
     app.add_template_global(words.text_of)
+    app.add_template_global(words.kind_before)
     app.add_template_global(contents.marks, "marks_of")
     app.add_template_global(is_reconnecting)
     app.add_template_global(repairs.repair_words)

@@ -19,7 +19,11 @@ class Empty:
 TABS = {Work.OPEN: _("All open"), Work.WAITING: _("Waiting"), Work.MINE: _("Mine"), Work.RESOLVED: _("All resolved")}
 EMPTY = {
     Work.OPEN: Empty(
-        _("No open conversations"), _("They appear as soon as a customer writes, or when you write to a number.")
+        _("No open conversations"),
+        _(
+            "They appear as soon as a customer writes, or when you write to a number. What was written before the"
+            " number was linked stands under “All resolved”."
+        ),
     ),
     Work.WAITING: Empty(
         _("Nobody waits"), _("Open conversations that nobody answers yet stand here, so that none is forgotten.")

@@ -37,7 +37,8 @@ def _refused(row: ConversationRow, message: Message, problem: str, status: int) 
     if not wants_part():
         flash(problem)
         return redirect(_thread(row, message), code=303)
-    asked = answering.about(g.scope, row, message, is_reaction=True, problem=problem)
+    refused = request.form["sign"]
+    asked = answering.about(g.scope, row, message, is_reaction=True, problem=problem, refused=refused)
     part = render_template("conversations/_answering.html", row=row, answering=asked)
     return part, status, {"HX-Retarget": "#answering", "HX-Reswap": "outerHTML"}
 

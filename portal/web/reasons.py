@@ -74,8 +74,23 @@ FAILURES = {
     ),
     "target_gone": Reason(
         _("message is gone"),
-        _("The message that this reaction was for is not there any more."),
+        _("The message that this was for is not there any more."),
         _("There is nothing left to do: set it aside."),
+    ),
+    "too_late": Reason(
+        _("too late for WhatsApp"),
+        _("WhatsApp lets a text be edited for 15 minutes, and a message be deleted for two and a half days."),
+        _("There is nothing left to do: set it aside."),
+    ),
+    "not_editable": Reason(
+        _("cannot be edited"),
+        _("The WhatsApp server does not have this message, or not as a text, so it cannot edit it."),
+        _("Delete the message for everyone and write it again, or set this aside."),
+    ),
+    "other_address": Reason(
+        _("chat under another address"),
+        _("The WhatsApp server knows this chat under another address, and edits nothing there."),
+        _("Delete the message for everyone and write it again, or set this aside."),
     ),
     "refused_by_whatsapp": Reason(
         _("refused by WhatsApp"),

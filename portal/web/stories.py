@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 
 from portal.errors import Conflict
-from portal.models import Direction, Message, MessageKind, MessageSource, MessageStatus
+from portal.models import CHANGES, Direction, Message, MessageKind, MessageSource, MessageStatus
 from portal.permissions import Permission, Role
 from portal.queries import conversations as inbox
 from portal.queries import stories as queries
@@ -51,7 +51,7 @@ def show(message_id: UUID) -> ResponseReturnValue:
         news=(steps, story.bucket),
         story=story,
         steps=steps,
-        choices=decisions.choices_in(story.bucket, g.scope),
+        choices=decisions.choices_in(story.bucket, g.scope, story.message.kind),
         is_final=story.message.status not in (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT),
     )
 
@@ -172,6 +172,8 @@ def _sent_again(story: Story) -> list[Step]:
         return []
     if story.decided is not None:
         return [Step("calm", _act(story), message.handled_at)]
+    if message.kind in CHANGES:
+        return [Step("calm", str(_("Another change took its place")), message.handled_at)]
     if message.kind == MessageKind.REACTION:
         return [Step("calm", str(_("Another reaction took its place")), message.handled_at)]
     told = _("A person noted that it arrived") if message.status == MessageStatus.SENT else _("Set aside by a person")

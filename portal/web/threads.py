@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from heapq import merge
 from itertools import groupby
 from typing import ClassVar
@@ -13,17 +14,18 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.models import Campaign, Direction, Message, MessageKind, MessageStatus
+from portal.models import CHANGES, Campaign, Direction, Message, MessageKind, MessageStatus
 from portal.queries.conversations import ConversationRow, Position
 from portal.queries.media import File
 from portal.queries.reactions import NEVER_GIVEN
 from portal.queries.threads import Gap, Surroundings
-from portal.services import references
+from portal.services import changing, references
 from portal.web import contents, words
 from portal.web.decisions import Aside
 from portal.web.formats import clock_time, contact_name, day_words
 from portal.web.happenings import Happening
 from portal.web.moments import moment
+from portal.web.pending_changes import PendingChange, find_pending
 
 US = "us"
 # How exactly WhatsApp tells when something was written.
@@ -75,6 +77,7 @@ class Item:
     reactions: tuple[Reaction, ...] = ()
     options: tuple[Option, ...] = ()
     campaign: Campaign | None = None
+    change: PendingChange | None = None
 
     @property
     def at(self) -> datetime:
@@ -83,6 +86,18 @@ class Item:
     @property
     def is_answerable(self) -> bool:
         return references.is_open(self.message)
+
+    @property
+    def is_editable(self) -> bool:
+        return self._is_changeable(MessageKind.EDIT)
+
+    @property
+    def is_deletable(self) -> bool:
+        return self._is_changeable(MessageKind.DELETION)
+
+    def _is_changeable(self, kind: MessageKind) -> bool:
+        is_going = self.change is not None and self.change.is_deletion_on_its_way
+        return not is_going and changing.find_obstacle(self.message, kind) is None
 
 
 @dataclass(frozen=True)
@@ -159,8 +174,13 @@ class _Arranging:
         return [self._item(message, page, gaps.get(message.id, ""), referring) for message in shown]
 
     def _stands_elsewhere(self, message: Message) -> bool:
-        """A reaction is shown at the message it was given to."""
-        return message.kind == MessageKind.REACTION and message.refers_to in self.around.referred
+        """A reaction is shown at the message it was given to, and a change nowhere else."""
+        is_reaction = message.kind == MessageKind.REACTION
+        return message.kind in CHANGES or (is_reaction and message.refers_to in self.around.referred)
+
+    @cached_property
+    def _pending(self) -> dict[str, PendingChange]:
+        return find_pending(self.around.referring, self.asides)
 
     def _item(self, message: Message, page: set[UUID], gap: str, referring: dict[str, list[Message]]) -> Item:
         theirs = referring.get(message.external_id or "", [])
@@ -175,6 +195,7 @@ class _Arranging:
             reactions=self._reactions(theirs),
             options=_options(message, theirs),
             campaign=self.around.campaigns.get(message.id),
+            change=self._pending.get(message.external_id or ""),
         )
 
     def _quote(self, message: Message, page: set[UUID]) -> Quote | None:

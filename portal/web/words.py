@@ -6,6 +6,8 @@ from enum import StrEnum
 from flask_babel import lazy_gettext as _
 
 from portal.models import (
+    ABOUT_ANOTHER,
+    CHANGES,
     Connection,
     ConnectionAction,
     ConnectionStatus,
@@ -252,8 +254,15 @@ def reaction_words(reaction: Message) -> str:
 
 
 def text_of(message: Message) -> str:
-    """What a list shows of a message beside its kind: its own text, and of a reaction what it does."""
+    """What a list shows of a message: its own text, and of one that is about another what it does."""
+    if message.kind in CHANGES:
+        return contents.change_words(message)
     return reaction_words(message) if message.kind == MessageKind.REACTION else message.body
+
+
+def kind_before(message: Message) -> str:
+    """What stands before that in a list: nothing where the text says it all."""
+    return "" if message.kind in (MessageKind.TEXT, *ABOUT_ANOTHER) else kind_words(message.kind)
 
 
 def preview(conversation: Conversation) -> str:

@@ -71,6 +71,8 @@ RECORDED: dict[str, tuple[str, ...]] = {
     "tenant.campaigns.pause": ("campaign.paused",),
     "tenant.campaigns.resume": ("campaign.resumed",),
     "tenant.campaigns.retry": ("campaign.retried",),
+    "tenant.changing.delete": ("message.deleted",),
+    "tenant.changing.edit": ("message.edited",),
     "tenant.checks.renew_secret": ("connection.webhook_secret_rotated",),
     "tenant.company_export.download": ("tenant.exported",),
     "tenant.connections.carry_out": ("connection.disconnect", "connection.restart", "connection.delete"),

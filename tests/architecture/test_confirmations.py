@@ -20,6 +20,7 @@ ON_A_PAGE = {
     "tenant.campaign_drafts.delete": "tenant.campaign_drafts.confirm_delete",
     "tenant.campaign_drafts.start": "tenant.campaign_drafts.check",
     "tenant.campaigns.cancel": "tenant.campaigns.confirm_cancel",
+    "tenant.changing.delete": "tenant.changing.confirm_delete",
     "tenant.checks.renew_secret": "tenant.checks.confirm_new_secret",
     "tenant.connections.carry_out": "tenant.connections.confirm",
     "tenant.diagnosis.requeue": "tenant.diagnosis.confirm_requeue",
@@ -73,6 +74,7 @@ TAKEN_BACK = {
     "tenant.imports.cancel": "by bringing the list again: nothing was imported yet",
     "tenant.merges.undo": "by merging again",
     "tenant.message_templates.restore": "by restoring another version",
+    "tenant.changing.edit": "by editing it back, and what it said first is kept",
     "tenant.reactions.react": "by taking the reaction back",
     "tenant.webhook_endpoints.switch_off": "by switching it on",
     "tenant.webhook_endpoints.switch_on": "by switching it off",
@@ -114,6 +116,7 @@ GROUPS = (set(ON_A_PAGE), set(BY_ITSELF), set(TAKEN_BACK), NOTHING_IS_LOST)
 NOTHING_TO_ASK_ABOUT = {
     "tenant.campaigns.cancel",
     "tenant.campaign_drafts.start",
+    "tenant.changing.delete",
     "tenant.merges.merge",
     "tenant.imports.undo",
     "operator.servers.move",

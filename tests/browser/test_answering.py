@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.looks import LOOKS, OpenPage, barriers, overflowing
+from tests.browser.looks import LOOKS, OpenPage, barriers, lost_when_zoomed, overflowing
 from tests.browser.people import HOME, sign_in
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
@@ -112,6 +112,31 @@ def test_choice_of_a_reaction_outlives_news_and_is_left_by_escape(
     expect(react).to_be_focused()
 
 
+def test_any_other_emoji_is_typed(open_page: OpenPage, question: Question) -> None:
+    page = open_page(ADMIN, expects_error=True, bypass_csp=True)
+    page.goto(question.address)
+    above, bubble = page.locator("#answering"), question.bubble(page)
+    other = above.get_by_role("textbox", name="Another emoji")
+    press(bubble.get_by_role("link", name="React"))
+    expect(above.get_by_role("button", name="Thumbs up")).to_be_focused()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    expect(other).to_be_focused()
+
+    page.keyboard.type("ok")
+    page.keyboard.press("Enter")
+    expect(above.get_by_role("alert")).to_have_text("Choose a single emoji.")
+    expect(other).to_be_focused()
+    expect(other).to_have_value("ok")
+    assert barriers(page) == []
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("🎉")
+    page.keyboard.press("Enter")
+
+    expect(bubble.get_by_role("list", name="Reactions")).to_contain_text("🎉")
+    expect(bubble.get_by_role("link", name="React")).to_be_focused()
+
+
 def test_message_is_answered_and_reacted_to_without_a_script(
     open_page: OpenPage, stack: Stack, question: Question
 ) -> None:
@@ -128,6 +153,11 @@ def test_message_is_answered_and_reacted_to_without_a_script(
     plain.get_by_role("button", name="Thank you").click()
     expect(question.bubble(plain).get_by_role("list", name="Reactions")).to_contain_text("🙏")
 
+    question.bubble(plain).get_by_role("link", name="React").click()
+    plain.get_by_role("textbox", name="Another emoji").fill("🎉")
+    plain.locator("#answering").get_by_role("button", name="React").click()
+    expect(question.bubble(plain).get_by_role("list", name="Reactions")).to_contain_text("🎉")
+
 
 def test_quote_and_choice_fit_and_keep_nobody_out(open_page: OpenPage, question: Question) -> None:
     found = {}
@@ -135,8 +165,9 @@ def test_quote_and_choice_fit_and_keep_nobody_out(open_page: OpenPage, question:
         page = open_page(ADMIN, **{**look, "bypass_csp": True})
         found[name] = []
         for asked in ("answer", "react"):
+            page.set_viewport_size(look["viewport"])
             page.goto(f"{question.address}?{asked}={question.id}")
             expect(page.locator("[data-quote-cancel]")).to_be_visible()
-            found[name] += overflowing(page) + barriers(page)
+            found[name] += overflowing(page) + barriers(page) + lost_when_zoomed(page)
 
     assert found == dict.fromkeys(LOOKS, [])

@@ -119,6 +119,7 @@ HOSTILE = {
     "direction": ("\u202eBom\u2066 dia\u061c", "Bom dia"),
     "half a character": ("Bom dia\ud83d", "Bom dia"),
     "joined emoji": ("👩\u200d👧", "👩\u200d👧"),
+    "accents apart": ("Na\u0303o, amanha\u0303", "Não, amanhã"),
     "line breaks": ("Bom\r\ndia\u2028", "Bom\ndia"),
     "escape": ("\x1b[31mBom dia\x9b", "[31mBom dia"),
     "endless": ("x" * 70_000, "x" * LONGEST_BODY),

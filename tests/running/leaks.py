@@ -41,7 +41,7 @@ def secrets_of(stack: Stack) -> dict[str, set[str]]:
 
 
 def outputs_of(stack: Stack) -> list[tuple[str, str]]:
-    said = [(program.name, program.said()) for program in (stack.evolution, stack.web, stack.worker)]
+    said = [(program.name, program.said()) for program in (stack.evolution, stack.web, *stack.workers)]
     servers = [(path.parent.name, path.read_text(errors="replace")) for path in stack.folder.glob("*/log.txt")]
     return said + servers
 

@@ -38,10 +38,14 @@ class Program:
 
     def start(self, *flags: str) -> None:
         """Start it and wait until it answers."""
+        self.begin(*flags)
+        until(self._lives_and_is_ready, f"answer of {self.name}", within_s=START_S)
+
+    def begin(self, *flags: str) -> None:
+        """Start it, whatever may be in its way just now."""
         self.started_at = time.time()
         with self._log.open("ab") as log:
             self._process = start([*self._command, *flags], env=self._env, stdout=log, stderr=subprocess.STDOUT)
-        until(self._lives_and_is_ready, f"answer of {self.name}", within_s=START_S)
 
     def stop(self) -> None:
         """Ask it to end, and see that it does."""

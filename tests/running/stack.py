@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +23,13 @@ from tests.running.waiting import until
 
 ADMIN, AGENT, OPERATOR = (person.email for person in PEOPLE)
 EMPTY: Mapping[str, str] = MappingProxyType({})
+# The environment of the servers -> the one that web and workers get, where they reach them by another way.
+Detour = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running portal. `secrets` are those that only the test knows, by what they are."""
+    """A running portal. `secrets` are those that only the test knows, by what they are; `worker` is the first one."""
 
     folder: Path
     env: dict[str, str]
@@ -36,6 +38,7 @@ class Stack:
     evolution: Program
     web: Program
     worker: Program
+    workers: tuple[Program, ...]
     api: PortalApi
     simulator: SimulatorApi
     rows: Rows
@@ -80,7 +83,14 @@ def stack_on_own_database(
 
 @contextmanager
 def open_stack(
-    services: Services, database: str, folder: Path, *, flags: Sequence[str] = (), settings: Mapping[str, str] = EMPTY
+    services: Services,
+    database: str,
+    folder: Path,
+    *,
+    flags: Sequence[str] = (),
+    settings: Mapping[str, str] = EMPTY,
+    workers: int = 1,
+    detour: Detour = dict,
 ) -> Iterator[Stack]:
     """Start everything on an empty, migrated database; `flags` are the simulator's, `settings` the portal's."""
     instance = Instance(folder)
@@ -91,10 +101,10 @@ def open_stack(
         redis.start()
         env = {**_environment(instance, services.url_of(database), redis.url), **settings}
         subprocess.run(programs.setup(folder), env=env, check=True, capture_output=True)
-        stack = _make_stack(instance, env, redis)
-        for program, its_flags in ((stack.evolution, flags), (stack.web, ()), (stack.worker, ())):
+        stack = _make_stack(instance, env, redis, workers=workers, detour=detour)
+        for program in (stack.evolution, stack.web, *stack.workers):
             ending.callback(program.stop)
-            program.start(*its_flags)
+            program.start(*(flags if program is stack.evolution else ()))
         stack.api.sign_in(ADMIN, stack.passwords[ADMIN])
         yield stack
 
@@ -106,7 +116,7 @@ def _environment(instance: Instance, database_url: str, redis_url: str) -> dict[
     return {**kept, "DATABASE_URL": database_url, "REDIS_URL": redis_url, **settings}
 
 
-def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer) -> Stack:
+def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer, *, workers: int, detour: Detour) -> Stack:
     folder, web_port = instance.folder, int(env["PORT"])
     evolution_port = int(env["EVOLUTION_API_URL"].rpartition(":")[2])
     rows = Rows(env["DATABASE_URL"])
@@ -122,10 +132,13 @@ def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer) -> 
         "web": lambda _: programs.answers(web_port, "/health"),
         "worker": lambda started_at: rows.workers_since(started_at) >= len(QUEUES),
     }
-    running = {
-        name: Program(name, command, env, folder=folder, is_ready=signs_of_life[name])
-        for name, command in commands.items()
-    }
+
+    def program(kind: str, number: int = 1) -> Program:
+        its_env = env if kind == "evolution" else detour(env)
+        name = kind if number == 1 else f"{kind}-{number}"
+        return Program(name, commands[kind], its_env, folder=folder, is_ready=signs_of_life[kind])
+
+    many = tuple(program("worker", number) for number in range(1, workers + 1))
     return Stack(
         folder=folder,
         env=env,
@@ -134,5 +147,8 @@ def _make_stack(instance: Instance, env: dict[str, str], redis: RedisServer) -> 
         api=PortalApi(env["BASE_URL"]),
         simulator=SimulatorApi(env["EVOLUTION_API_URL"]),
         rows=rows,
-        **running,
+        evolution=program("evolution"),
+        web=program("web"),
+        worker=many[0],
+        workers=many,
     )

@@ -97,6 +97,10 @@ def test_the_longest_text_is_taken(scope: TenantScope, conversation: Conversatio
     assert reply(scope, conversation.id, "x" * 10_000).message.status == MessageStatus.QUEUED
 
 
+def test_accents_that_stand_apart_are_put_to_their_letters(scope: TenantScope, conversation: Conversation) -> None:
+    assert reply(scope, conversation.id, "Na\u0303o").message.body == "Não"
+
+
 @pytest.mark.parametrize("phone", ["", "abc", "123", "+55 11 9999", "+999 1", "55119999900021234"])
 def test_what_is_no_telephone_number_is_refused(scope: TenantScope, unit: Unit, phone: str) -> None:
     with pytest.raises(Invalid) as refused:

@@ -178,6 +178,14 @@ def test_text_is_filled_in_for_each_and_gaps_are_marked(scope: TenantScope, unit
     assert [line.has_gaps for line in recipients(scope, campaign)] == [False, True]
 
 
+def test_value_with_accents_that_stand_apart_becomes_a_text_like_any_other(scope: TenantScope, unit: Unit) -> None:
+    add_people(scope, "Ana", attributes={"Cidade": "Sa\u0303o Paulo"})
+
+    campaign = plan(scope, unit, EVERYBODY, ["Oi, ((cidade))!"])
+
+    assert bodies(scope, campaign) == ["Oi, São Paulo!"]
+
+
 def test_variants_take_turns_among_those_who_get_one(scope: TenantScope, unit: Unit) -> None:
     people = add_people(scope, "Ana", "Bia", "Caio", "Davi", "Eva")
     change(scope, people[1], opted_out_at=now())

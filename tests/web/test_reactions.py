@@ -192,7 +192,7 @@ def test_reaction_is_chosen_among_the_usual_ones(
 
     page = admin.get(thread, query_string={"react": question.id}, headers=headers).text
 
-    signs = re.findall(r'name="sign" value="([^"]*)"[^>]*?(?:aria-pressed="(\w+)")?>', page)
+    signs = re.findall(r'<button[^>]* name="sign" value="([^"]*)"[^>]*?(?:aria-pressed="(\w+)")?>', page)
     assert signs == [*((sign, "true" if sign == "❤️" else "false") for sign in SIGNS), ("", "")]
     assert f'action="{reaction_address(question)}"' in page
 
@@ -251,6 +251,19 @@ def test_refused_reaction_says_why_where_it_was_chosen(
     assert (refused.headers["HX-Retarget"], refused.headers["HX-Reswap"]) == ("#answering", "outerHTML")
     assert refused.text.lstrip().startswith('<div class="answering" id="answering">')
     assert "Choose a single emoji." in refused.text
+    assert re.search(r'<input[^>]* name="sign" value="ok"[^>]* aria-invalid="true"', refused.text)
+
+
+@EACH_WAY
+def test_any_other_emoji_can_be_typed(
+    admin: FlaskClient, acme: TenantScope, question: Message, thread: str, headers: dict[str, str]
+) -> None:
+    choice = admin.get(thread, query_string={"react": question.id}, headers=headers).text
+    assert re.search(r'<label[^>]* for="answering-sign">Another emoji</label>', choice)
+
+    admin.post(reaction_address(question), data={"sign": "🏳️‍🌈"}, headers=headers)
+
+    assert [one.body for one in written(acme)] == ["🏳️‍🌈"]
 
 
 def test_refused_reaction_says_why_on_the_page(admin: FlaskClient, question: Message) -> None:
@@ -336,4 +349,4 @@ def test_undelivered_reaction_reads_in_words(
     texts = [admin.get(f"/t/acme/{page}").text for page in pages]
 
     assert [words in text for text in texts] == [True, True, True]
-    assert "The message that this reaction was for is not there any more." in texts[0]
+    assert "The message that this was for is not there any more." in texts[0]
