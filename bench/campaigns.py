@@ -19,13 +19,10 @@ from bench import disturbance
 from bench.campaign_report import report
 from bench.campaign_run import Plan, Run
 from bench.disturbance import SEED, Killer, Restarts, Timetable
-from local import programs
 from local.people import UNITS
 from local.services import Services
-from portal.queue import QUEUES
 from tests.running.campaigns import Verdict, organiser_of
-from tests.running.program import Program
-from tests.running.stack import Stack, open_stack
+from tests.running.stack import open_stack
 
 FLAGS = ("--create-wait-s=0.2", "--connect-wait-s=0.2", "--first-qr-s=0.1", "--retry-initial-s=0.3")
 CROWD = {"on": True, "reads": 0.8, "answers": 0.1, "optsOut": 0.01, "blocks": 0.02, "absent": 0.02, "delayS": 5}
@@ -81,23 +78,11 @@ def _open_run(plan: Plan) -> Iterator[Run]:
         database = f"portal_bench_{time.time_ns()}"
         ending.callback(services.drop_database, database)
         services.create_database(database)
-        stack = ending.enter_context(open_stack(services, database, folder / "instance", flags=FLAGS))
-        more = [_another_worker(stack, number) for number in range(2, plan.workers + 1)]
-        for worker in more:
-            ending.callback(worker.stop)
-            worker.start()
+        stack = ending.enter_context(
+            open_stack(services, database, folder / "instance", flags=FLAGS, workers=plan.workers)
+        )
         organiser = ending.enter_context(organiser_of(stack.env))
-        yield Run(plan, stack, organiser, [stack.worker, *more])
-
-
-def _another_worker(stack: Stack, number: int) -> Program:
-    return Program(
-        f"worker-{number}",
-        programs.worker(),
-        stack.env,
-        folder=stack.folder,
-        is_ready=lambda started_at: stack.rows.workers_since(started_at) >= len(QUEUES),
-    )
+        yield Run(plan, stack, organiser, list(stack.workers))
 
 
 def _prepare(run: Run) -> list[UUID]:

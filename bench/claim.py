@@ -9,7 +9,7 @@ from sqlalchemy import text
 from bench.stage import Stage, open_stage
 from portal.clock import now
 from portal.db import atomic, db
-from portal.models import CAMPAIGN_PRIORITY
+from portal.models import ABOUT_ANOTHER, CAMPAIGN_PRIORITY
 from portal.outbox import lanes, owners, servers, statements
 from portal.tenancy import across_tenants
 
@@ -24,13 +24,19 @@ RESET = (
 )
 
 
-def measure(stage: Stage) -> list[float]:
+def fill(stage: Stage, size: int) -> None:
+    stage.fill(units=UNITS, messages=size // UNITS)
+    stage.run("UPDATE lanes SET is_open = true, next_send_at = now()")
+    stage.run("VACUUM ANALYZE")
+
+
+def measure(stage: Stage, rounds: int = ROUNDS) -> list[float]:
     """Milliseconds of each claim of 50 lanes."""
     took = []
     owner_id = owners.new_owner()
     with stage.app.app_context():
         free = {server.id: TOGETHER for server in servers.list_servers()}
-        for number in range(WARM_UP_ROUNDS + ROUNDS):
+        for number in range(WARM_UP_ROUNDS + rounds):
             began_at = time.perf_counter()
             claimed = lanes.claim(owner_id, free=free, keeping_ids=[])
             if number >= WARM_UP_ROUNDS:
@@ -51,7 +57,9 @@ def plan(stage: Stage) -> str:
         "keeping_ids": [],
         "lid_suffix": "",
         "opted_out": "",
+        "about_another": list(ABOUT_ANOTHER),
         "campaign_priority": CAMPAIGN_PRIORITY,
+        "most_behind_s": lanes.MOST_BEHIND_S,
     }
     with stage.app.app_context(), across_tenants("a measurement"), atomic():
         slots = {"servers": [s.id for s in servers.list_servers()], "free": [TOGETHER], "ahead_s": lanes.AHEAD_S}
@@ -69,9 +77,7 @@ def main() -> None:
     medians = []
     for size in flags.sizes:
         with open_stage() as (stage, _):
-            stage.fill(units=UNITS, messages=size // UNITS)
-            stage.run("UPDATE lanes SET is_open = true, next_send_at = now()")
-            stage.run("VACUUM ANALYZE")
+            fill(stage, size)
             took = measure(stage)
             medians.append(statistics.median(took))
             print(f"{size:>9,} waiting: claim of {TOGETHER} lanes {medians[-1]:.2f} ms, slowest {max(took):.2f} ms")

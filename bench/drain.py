@@ -6,10 +6,11 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.stage import Stage, open_stage, usage
+from bench.stage import Stage, Usage, open_stage, usage
 
 UNITS = 50
 CUSTOMERS = 200
@@ -19,6 +20,17 @@ OWN = "5511999990001@s.whatsapp.net"
 # About the size of a real one: half of it is this.
 THUMBNAIL = "/9j/" + "A" * 2_000
 LOOK_S = 0.5
+WAITING = "SELECT count(*) FROM webhook_events WHERE state = 'new'"
+
+
+@dataclass(frozen=True)
+class Drained:
+    """Seconds, CPU seconds of all processes of the worker, the most memory of each in MB, and how it grew in all."""
+
+    seconds: float
+    cpu_s: float
+    peak_mb: dict[str, float]
+    growth_mb: float
 
 
 def main() -> None:
@@ -29,10 +41,14 @@ def main() -> None:
         stage.fill(units=UNITS, messages=0)
         size_mb = store(stage, events)
         print(f"{events} events of {UNITS} units stored, {size_mb:.0f} MB of bodies: {MIX}")
-        took_s, peak_mb, cpu_s = drain(stage, folder)
-    print(f"drained in {took_s:.1f} s: {events / took_s:.0f} events/s, CPU {cpu_s:.1f} s in the worker's processes")
-    for name, memory_mb in peak_mb.items():
+        drained = drain(stage, folder)
+    per_s = events / drained.seconds
+    print(
+        f"drained in {drained.seconds:.1f} s: {per_s:.0f} events/s, CPU {drained.cpu_s:.1f} s in the worker's processes"
+    )
+    for name, memory_mb in drained.peak_mb.items():
         print(f"  {name}: at most {memory_mb:.0f} MB")
+    print(f"  all together: {drained.growth_mb:.1f} MB more than when a tenth was drained")
 
 
 def store(stage: Stage, number: int) -> float:
@@ -104,28 +120,33 @@ def _edit(id_: str, second: int) -> dict[str, Any]:
     return {"key": key, "type": "MESSAGE_EDIT", "editedMessage": edited, "timestampMs": str(second * 1000)}
 
 
-def drain(stage: Stage, folder: Path) -> tuple[float, dict[str, float], float]:
-    """Seconds, the largest memory of each of the worker's processes in MB, and the CPU seconds of all."""
+def drain(stage: Stage, folder: Path) -> Drained:
     worker = stage.start_worker(folder)
-    waiting, peak_mb, cpu_s = 1, dict[str, float](), 0.0
+    looks: list[tuple[int, dict[str, Usage]]] = []
     began_at = None
     try:
-        while waiting:
+        while not looks or looks[-1][0]:
             time.sleep(LOOK_S)
-            waiting = stage.count("SELECT count(*) FROM webhook_events WHERE state = 'new'")
-            now_used = usage(worker.pid)
-            cpu_s = sum(one.cpu_s for one in now_used.values())
-            for name, one in now_used.items():
-                peak_mb[name] = max(peak_mb.get(name, 0.0), one.memory_mb)
+            looks.append((stage.count(WAITING), usage(worker.pid)))
             if began_at is None and stage.count("SELECT count(*) FROM webhook_events WHERE state = 'done'"):
                 began_at = time.monotonic() - LOOK_S
+        ended_at = time.monotonic()
     finally:
         worker.terminate()
         worker.wait()
     parked = stage.count("SELECT count(*) FROM webhook_events WHERE state <> 'done'")
     if parked or began_at is None:
         raise RuntimeError(f"{parked} events were not applied")
-    return time.monotonic() - began_at, peak_mb, cpu_s
+    used = [used for _, used in looks]
+    peak_mb = {name: max(each[name].memory_mb for each in used if name in each) for name in used[-1]}
+    return Drained(ended_at - began_at, sum(one.cpu_s for one in used[-1].values()), peak_mb, _growth_mb(looks))
+
+
+def _growth_mb(looks: list[tuple[int, dict[str, Usage]]]) -> float:
+    """By how much the memory of all exceeded, at the end or before, what it was with a tenth of the work done."""
+    most = looks[0][0]
+    sums = [sum(one.memory_mb for one in used.values()) for waiting, used in looks if waiting <= most * 0.9]
+    return max(sums) - sums[0]
 
 
 if __name__ == "__main__":

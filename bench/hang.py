@@ -13,7 +13,7 @@ def measure(stage: Stage, folder: Path, *, units: int, seconds: int) -> list[int
     stage.fill(units=units, messages=seconds + 30, gap_s=GAP_S)
     worker = stage.start_worker(folder)
     try:
-        time.sleep(3)
+        stage.wait_for_worker()
         stage.run(OPEN_LANES)
         time.sleep(5)
         for url in stage.gateways:

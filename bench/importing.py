@@ -4,7 +4,6 @@ import argparse
 import gc
 import io
 import json
-import random
 import statistics
 import threading
 import time
@@ -17,6 +16,7 @@ from uuid import UUID, uuid4
 import psycopg
 from uuid_utils import uuid7
 
+from bench.people import list_rows, make_list
 from bench.stage import Stage, open_stage
 from portal.background import imports as worker
 from portal.models import Import, ImportState
@@ -27,9 +27,6 @@ from portal.services.audit import Actor
 from portal.tables.columns import ColumnRole
 from portal.tenancy import TenantScope, acting_for
 
-HEADER = ("Telefone", "Nome", "Cidade", "Etiquetas")
-CITIES = ("Campinas", "São Paulo", "Recife", "Porto Alegre", "Belém")
-WRONG = ("", "99999-0001", "5,51199E+12", "11 99999-0001 / 11 98888-0002", "não tem")
 SAMPLE_S = 0.05
 
 
@@ -51,10 +48,7 @@ def main() -> None:
     with open_stage() as (stage, folder), stage.app.app_context():
         content = make_list(chosen.rows, folder, is_spreadsheet=chosen.xlsx)
         print(f"{chosen.rows} rows, {len(content) / 1e6:.1f} MB")
-        # The first one loads what the process needs for good, which the worker also keeps from the garbage collector.
-        run(make_list(1_000, folder, is_spreadsheet=chosen.xlsx), "warm-up")
-        gc.collect()
-        gc.freeze()
+        warm_up(folder, is_spreadsheet=chosen.xlsx)
         runs = [run(content, f"run-{number}") for number in range(chosen.runs)]
         copies = [copy(stage, chosen.rows, f"copy-{number}") for number in range(chosen.runs)]
     for name in runs[0]:
@@ -63,6 +57,13 @@ def main() -> None:
         cpu_s = statistics.median(figures[name].cpu_s for figures in runs)
         print(f"  {name}: {seconds:.2f} s, {cpu_s:.2f} s of CPU here, memory +{growth_mb:.1f} MB at most")
     print(f"  COPY of the same people: {statistics.median(copies):.2f} s")
+
+
+def warm_up(folder: Path, *, is_spreadsheet: bool = False) -> None:
+    """Load what the process needs for good, which the worker also keeps from the garbage collector."""
+    run(make_list(1_000, folder, is_spreadsheet=is_spreadsheet), "warm-up")
+    gc.collect()
+    gc.freeze()
 
 
 def run(content: bytes, name: str) -> dict[str, Figure]:
@@ -120,35 +121,6 @@ def copy(stage: Stage, rows: int, slug: str) -> float:
                 to.write_row((str(uuid7()), tenant_id, "person", phone, name, json.dumps({"Cidade": city}), "now"))
         connection.commit()
         return time.monotonic() - began_at
-
-
-def make_list(rows: int, folder: Path, *, is_spreadsheet: bool) -> bytes:
-    if not is_spreadsheet:
-        lines = (";".join(cells) for cells in (HEADER, *list_rows(rows)))
-        return "\r\n".join(lines).encode()
-    import xlsxwriter
-
-    path = folder / "list.xlsx"
-    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
-        sheet = book.add_worksheet()
-        for line, cells in enumerate((HEADER, *list_rows(rows))):
-            sheet.write_row(line, 0, cells)
-    return path.read_bytes()
-
-
-def list_rows(rows: int) -> Iterator[tuple[str, str, str, str]]:
-    """3 % wrong, 2 % repeated, half without country code, one in ten an old mobile of eight digits."""
-    chance = random.Random(1)
-    for place in range(rows):
-        kind = chance.random()
-        person = chance.randrange(max(1, place)) if kind < 0.02 else place
-        number = f"{11 + person % 9}9{60_000_000 + person * 3:08d}"
-        if person % 10 == 0:
-            number = number[:2] + number[3:]
-        number = f"({number[:2]}) {number[2:-4]}-{number[-4:]}" if person % 2 else f"55{number}"
-        if 0.02 <= kind < 0.05:
-            number = chance.choice(WRONG)
-        yield number, f"Maria de Souza {place}", CITIES[place % 5], f"grupo {place % 7}" if place % 3 else ""
 
 
 def _begin(scope: TenantScope, content: bytes, name: str) -> Import:

@@ -4,17 +4,17 @@ import argparse
 import json
 import re
 import statistics
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import Engine
 
 from bench import inbox_rows
 from bench.inbox_rows import BIG_THREAD, FREQUENT_WORD, INSERTED, NAME, RARE_WORD
-from bench.stage import Stage, open_stage, percentile
+from bench.looks import look_often, timed_statements
+from bench.rounds import percentile
+from bench.stage import Stage, open_stage
 from portal.db import db
 from portal.permissions import Role
 from portal.services import accounts, sessions
@@ -82,9 +82,7 @@ def show(size: int, figures: list[Figure], inserts: dict[str, float] | None) -> 
 
 
 def measure(stage: Stage) -> list[Figure]:
-    admin = browser(stage, "admin@bench.test", Role.TENANT_ADMIN)
-    agent = browser(stage, "agent@bench.test", Role.AGENT, unit="unit-3")
-    inbox_rows.assign(stage, "admin@bench.test")
+    admin, agent = browsers(stage)
     return [timed(stage, page, look) for page, look in (*pages(stage, admin), *pages_of_agent(agent))]
 
 
@@ -127,6 +125,14 @@ def pages_of_agent(agent: FlaskClient) -> Iterator[tuple[str, Callable[[], tuple
     yield "search: frequent, agent of one unit", looking(agent, f"{LIST}?q={FREQUENT_WORD}", is_part=True)
 
 
+def browsers(stage: Stage) -> tuple[FlaskClient, FlaskClient]:
+    """An administrator's and an agent's, who share a part of what is open."""
+    admin = browser(stage, "admin@bench.test", Role.TENANT_ADMIN)
+    agent = browser(stage, "agent@bench.test", Role.AGENT, unit="unit-3")
+    inbox_rows.assign(stage, "admin@bench.test")
+    return admin, agent
+
+
 def browser(stage: Stage, email: str, role: Role, *, unit: str = "") -> FlaskClient:
     """A browser in which that person is signed in."""
     with stage.app.app_context():
@@ -167,15 +173,9 @@ def poll_in(client: FlaskClient, address: str, part: str) -> str:
 
 
 def timed(stage: Stage, page: str, look: Callable[[], tuple[int, int]]) -> Figure:
-    for _round in range(WARM_UP_ROUNDS):
-        look()
-    took, cpu = [], []
-    for _round in range(ROUNDS):
-        began_at, cpu_before_s = time.perf_counter(), time.process_time()
-        look()
-        took.append((time.perf_counter() - began_at) * 1000)
-        cpu.append((time.process_time() - cpu_before_s) * 1000)
-    with counted(stage) as statements:
+    look_often(look, WARM_UP_ROUNDS)
+    took, cpu = look_often(look, ROUNDS)
+    with timed_statements(engine_of(stage)) as statements:
         _status, length = look()
     return Figure(
         page,
@@ -188,18 +188,9 @@ def timed(stage: Stage, page: str, look: Callable[[], tuple[int, int]]) -> Figur
     )
 
 
-@contextmanager
-def counted(stage: Stage) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-        statements.append(statement)
-
+def engine_of(stage: Stage) -> Engine:
     with stage.app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(engine, "before_cursor_execute", note)
+        return db.engine
 
 
 if __name__ == "__main__":

@@ -140,6 +140,15 @@ def deep_position(stage: Stage) -> str:
     )
 
 
+def deep_message(stage: Stage) -> str:
+    """A place among all messages behind nine tenths of them."""
+    return _text(
+        stage,
+        "SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '~' || id FROM messages"
+        " ORDER BY id DESC OFFSET (SELECT count(*) * 9 / 10 FROM messages) LIMIT 1",
+    )
+
+
 def middle_position(stage: Stage, phone: str) -> str:
     return _text(
         stage,

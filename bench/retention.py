@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import drain
-from bench.stage import Stage, open_stage, percentile
+from bench.rounds import percentile
+from bench.stage import Stage, open_stage
 from portal.background.retention import Retention
 
 UNITS = 20

@@ -6,19 +6,44 @@ Every chat is a cold one and its lane leaves a second between two, so that the p
 import argparse
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stage import Stage, open_stage, percentile, report, usage
+from bench.rounds import percentile
+from bench.stage import Stage, open_stage, report, usage
 
 GAP_S = 1.0
 WARM_UP_S = 10.0
 
 
-def measure(stage: Stage, folder: Path, *, units: int, seconds: int) -> None:
+@dataclass(frozen=True)
+class Pace:
+    """What was sent of what was due, how late in milliseconds, and what a worker asked to stop left behind."""
+
+    sent: int
+    wanted: float
+    seconds: float
+    late_ms: tuple[float, ...]
+    twice: int
+    in_doubt: int
+    ended_s: float
+    # Of each process: its share of a core, and MB.
+    used: dict[str, tuple[float, float]]
+
+    @property
+    def per_s(self) -> float:
+        return self.sent / self.seconds
+
+    @property
+    def smallest_gap_s(self) -> float:
+        return GAP_S + min(self.late_ms) / 1000
+
+
+def measure(stage: Stage, folder: Path, *, units: int, seconds: int) -> Pace:
     stage.fill(units=units, messages=seconds + 30, gap_s=GAP_S)
     worker = stage.start_worker(folder)
     try:
-        time.sleep(3)
+        stage.wait_for_worker()
         stage.run(OPEN_LANES)
         time.sleep(WARM_UP_S)
         began_at, before = time.time(), usage(worker.pid)
@@ -28,13 +53,20 @@ def measure(stage: Stage, folder: Path, *, units: int, seconds: int) -> None:
         asked_at = time.monotonic()
         worker.terminate()
         worker.wait(60)
-    print(f"SIGTERM in mid-load: ended after {time.monotonic() - asked_at:.1f} s")
-    came = [note for url in stage.gateways for note in report(url)]
-    print(f"came {len(came)}, twice {len(came) - len({text for _, text, _ in came})}, in doubt {stage.count(IN_DOUBT)}")
-    _tell_pace(folder, (began_at, ended_at), wanted=units * (ended_at - began_at) / GAP_S)
-    for name, used in after.items():
-        cpu = (used.cpu_s - before[name].cpu_s) / (ended_at - began_at) if name in before else 0
-        print(f"{name}: {cpu:.0%} of a core, {used.memory_mb:.0f} MB")
+    ended_s = time.monotonic() - asked_at
+    took_s = ended_at - began_at
+    texts = [text for url in stage.gateways for _, text, _ in report(url)]
+    sent, late_ms = _read_starts(folder, (began_at, ended_at))
+    return Pace(
+        sent,
+        wanted=units * took_s / GAP_S,
+        seconds=took_s,
+        late_ms=late_ms,
+        twice=len(texts) - len(set(texts)),
+        in_doubt=stage.count(IN_DOUBT),
+        ended_s=ended_s,
+        used={n: ((one.cpu_s - before[n].cpu_s) / took_s, one.memory_mb) for n, one in after.items() if n in before},
+    )
 
 
 # Spread over a second, as lanes are that were opened at different times.
@@ -42,7 +74,8 @@ OPEN_LANES = "UPDATE lanes SET is_open = true, next_send_at = now() + (2 + rando
 IN_DOUBT = "SELECT count(*) FROM messages WHERE status IN ('sending', 'unconfirmed', 'failed')"
 
 
-def _tell_pace(folder: Path, span: tuple[float, float], *, wanted: float) -> None:
+def _read_starts(folder: Path, span: tuple[float, float]) -> tuple[int, tuple[float, ...]]:
+    """How many sends began in that time, and how many milliseconds more than its gap each was behind the one before."""
     starts: dict[str, list[float]] = defaultdict(list)
     for line in (folder / "starts").read_text().splitlines():
         unit, at = line.split()
@@ -53,11 +86,18 @@ def _tell_pace(folder: Path, span: tuple[float, float], *, wanted: float) -> Non
         for earlier, later in zip(sorted(times), sorted(times)[1:], strict=False)
         if span[0] <= later <= span[1]
     ]
-    done = sum(span[0] <= at <= span[1] for times in starts.values() for at in times)
-    late_ms = [(gap - GAP_S) * 1000 for gap in gaps]
-    print(f"sent {done} of {wanted:.0f}: {done / wanted:.2%}, {done / (span[1] - span[0]) * 60:.0f} a minute")
-    print("late: " + ", ".join(f"p{share * 100:g} {percentile(late_ms, share):.1f} ms" for share in (0.5, 0.95, 0.99)))
-    print(f"latest {max(late_ms):.0f} ms, smallest gap {min(gaps):.4f} s")
+    sent = sum(span[0] <= at <= span[1] for times in starts.values() for at in times)
+    return sent, tuple((gap - GAP_S) * 1000 for gap in gaps)
+
+
+def show(pace: Pace) -> None:
+    print(f"SIGTERM in mid-load: ended after {pace.ended_s:.1f} s; twice {pace.twice}, in doubt {pace.in_doubt}")
+    print(f"sent {pace.sent} of {pace.wanted:.0f}: {pace.sent / pace.wanted:.2%}, {pace.per_s * 60:.0f} a minute")
+    shares = (0.5, 0.95, 0.99)
+    print("late: " + ", ".join(f"p{share * 100:g} {percentile(pace.late_ms, share):.1f} ms" for share in shares))
+    print(f"latest {max(pace.late_ms):.0f} ms, smallest gap {pace.smallest_gap_s:.4f} s")
+    for name, (cpu, memory_mb) in pace.used.items():
+        print(f"{name}: {cpu:.0%} of a core, {memory_mb:.0f} MB")
 
 
 def main() -> None:
@@ -66,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=180)
     flags = parser.parse_args()
     with open_stage() as (stage, folder):
-        measure(stage, folder, units=flags.units, seconds=flags.seconds)
+        show(measure(stage, folder, units=flags.units, seconds=flags.seconds))
 
 
 if __name__ == "__main__":

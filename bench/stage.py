@@ -21,9 +21,12 @@ from portal.app import create_app
 from portal.config import Config
 from portal.db import db
 from portal.extensions import parts
+from portal.monitor import flusher
+from portal.queue import QUEUES
 
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "a-key-for-measurements-only"
+WORKER_START_S = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -92,6 +95,14 @@ class Stage:
                 [sys.executable, "-m", "bench.worker"], env=env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
             )
 
+    def wait_for_worker(self) -> None:
+        """Until each of its processes has said that it is there."""
+        until = time.monotonic() + WORKER_START_S
+        while self.count("SELECT count(*) FROM relays") < len(QUEUES):
+            if time.monotonic() > until:
+                raise RuntimeError("the worker does not start; see its log")
+            time.sleep(0.1)
+
 
 FILL = (
     "INSERT INTO units (id, tenant_id, name, slug) SELECT gen_random_uuid(), t.id, 'Unit ' || n, 'unit-' || n"
@@ -119,12 +130,12 @@ FILL = (
 @contextmanager
 def open_stage(*, gateways: Sequence[Sequence[str]] = ((),)) -> Iterator[tuple[Stage, Path]]:
     """Servers of this machine when DATABASE_URL and REDIS_URL name them, else embedded ones; a gateway per entry, the
-    entry being its flags."""
+    entry being its flags. Several may be open at once."""
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="portal-bench-")))
         folder.chmod(0o755)
         services = ending.enter_context(Services(folder / "instance"))
-        name = f"portal_bench_{os.getpid()}"
+        name = f"portal_bench_{time.time_ns()}"
         ending.callback(services.drop_database, name)
         database_url = services.create_database(name)
         urls = [_start_gateway(ending, flags) for flags in gateways]
@@ -144,6 +155,8 @@ def open_stage(*, gateways: Sequence[Sequence[str]] = ((),)) -> Iterator[tuple[S
         if migrated.exit_code:
             raise RuntimeError(migrated.output)
         yield Stage(app, env, urls), folder
+        # What counted the requests to this app would miss its database.
+        flusher.finish()
         with app.app_context():
             db.engine.dispose()
 
@@ -171,6 +184,16 @@ def report(url: str) -> list[tuple[str, str, float]]:
         return [tuple(note) for note in json.load(answer)]
 
 
+def memory_mb(pid: int) -> dict[int, float]:
+    """What a process and each of its children take for themselves, and of what they share their part (PSS)."""
+    return {one: _proportional_kb(one) / 1024 for one in (pid, *_children(pid))}
+
+
+def _proportional_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 def usage(pid: int) -> dict[str, Usage]:
     """Of a process and its children, by what they are: the supervisor and one process per queue."""
     pids = [pid, *_children(pid)]
@@ -190,8 +213,3 @@ def _usage_of(pid: int) -> Usage:
         if line.startswith("VmRSS")
     )
     return Usage((int(fields[11]) + int(fields[12])) / TICKS, memory_kb / 1024)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

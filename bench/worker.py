@@ -3,10 +3,11 @@
 import os
 import sys
 import time
+from typing import Any
 
 from portal import worker
 from portal.evolution.client import EvolutionClient
-from portal.evolution.types import OutgoingMedia, SentMessage
+from portal.evolution.types import SentMessage
 from portal.outbox import relay
 from portal.outbox.lanes import ClaimedMessage
 
@@ -16,9 +17,9 @@ _call = relay._call
 def main() -> int:
     notes = open(os.environ["BENCH_STARTS"], "a", buffering=1)  # noqa: SIM115
 
-    def call(client: EvolutionClient, message: ClaimedMessage, media: OutgoingMedia | None) -> SentMessage:
+    def call(client: EvolutionClient, message: ClaimedMessage, *rest: Any) -> SentMessage:
         notes.write(f"{message.unit_id} {time.time()}\n")
-        return _call(client, message, media)
+        return _call(client, message, *rest)
 
     relay._call = call
     return worker.main()
