@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from werkzeug.security import generate_password_hash
+from xdist.remote import Producer
 
 from local import postgres
 from local.services import Services
@@ -45,8 +46,8 @@ NOBODYS_HASH = quick_hash("nobody")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> groups.Grouped | None:
-    return groups.Grouped(config) if config.option.dist == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> groups.Grouped | None:
+    return groups.Grouped(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
