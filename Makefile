@@ -1,6 +1,6 @@
 # Everything happens in .venv, which is made and kept current by what needs it. Only Python 3.11 or newer is required.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos fuzz screens check audit migration lock clean
+.PHONY: help run test chaos fuzz bench screens check audit migration lock clean
 
 BIN := .venv/bin
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -20,12 +20,15 @@ test: .venv/dev.stamp ## Run every test; those in a browser where Chromium is fo
 	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)') \
 		--maxprocesses 12 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-chaos: .venv/dev.stamp ## Kill parts of a running portal, many times over, with Redis away for a whole minute
+chaos: .venv/dev.stamp ## Break a running portal and all around it, many times over, by seeds: docs/chaos.md
 	@PORTAL_CHAOS_REDIS_S=60 PORTAL_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 fuzz: .venv/dev.stamp ## Try far more made-up input than the tests do, ten minutes for each of its targets
 	@PORTAL_FUZZ_SECONDS=$${PORTAL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/fuzz -n auto --maxprocesses 12 -o timeout=0 $(ARGS)
 	@PORTAL_FUZZ_EXAMPLES=100 PORTAL_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/web_api/test_schemathesis.py $(ARGS)
+
+bench: .venv/dev.stamp ## Measure what the hot paths cost, and their limits beside them: make bench AREAS=receive,send
+	@$(BIN)/python -m bench $(if $(AREAS),--areas $(AREAS)) $(ARGS)
 
 screens: .venv/dev.stamp ## Leave pictures of every page, and a list of them, in docs/screens
 	@rm -rf docs/screens

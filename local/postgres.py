@@ -69,6 +69,10 @@ class PostgresServer:
         if self._sockets not in (None, self._data):
             shutil.rmtree(self._sockets, ignore_errors=True)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def url(self, database: str) -> str:
         return f"postgresql://{OWNER}@/{database}?host={quote(str(self._sockets))}"
 

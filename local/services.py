@@ -51,7 +51,7 @@ class Services:
         wheels_only = Prefer(prefer) is Prefer.WHEELS
         named = {} if wheels_only else env
         self._named = {name: named.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
-        self._postgres = PostgresServer(folder / "postgres", wheels_only=wheels_only, is_durable=durable)
+        self.postgres = PostgresServer(folder / "postgres", wheels_only=wheels_only, is_durable=durable)
         self._redis = RedisServer(folder, wheels_only=wheels_only, is_durable=durable)
 
     def __enter__(self) -> Self:
@@ -69,13 +69,13 @@ class Services:
 
     def stop(self) -> None:
         self._redis.stop()
-        self._postgres.stop()
+        self.postgres.stop()
         self._lock.release()
 
     @property
     def database_folder(self) -> Path:
         """Where our own PostgreSQL keeps its rows; not under the given folder where that is closed to its user."""
-        return self._postgres.folder
+        return self.postgres.folder
 
     @property
     def environment(self) -> dict[str, str]:
@@ -96,11 +96,11 @@ class Services:
         return urlsplit(self.database_url)._replace(path=f"/{database}").geturl()
 
     def _start_postgres(self) -> str:
-        self._postgres.start()
-        self.database_url = self._postgres.url("postgres")
+        self.postgres.start()
+        self.database_url = self.postgres.url("postgres")
         if not self._has_database(DATABASE):
             self.create_database(DATABASE)
-        return self._postgres.url(DATABASE)
+        return self.postgres.url(DATABASE)
 
     def _start_redis(self) -> str:
         self._redis.start()
