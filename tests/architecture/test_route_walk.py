@@ -177,6 +177,7 @@ def by_outcome(app: Flask, who: Caller, rules: list[Rule], rows: Rows) -> tuple[
     return let_in, [rule for rule in rules if rule not in let_in]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("make", [*PERSONS, *TOKENS], ids=lambda make: make.__name__)
 def test_every_address_answers_each_caller_as_the_tables_of_permissions_say(
     app: Flask,
