@@ -5,6 +5,7 @@ from http import HTTPStatus
 import structlog
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
@@ -13,6 +14,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from portal.db import DATABASE_AWAY
 from portal.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from portal.web import error_pages
+from portal.web.language import locale_without_database
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,7 @@ CODES = {
     422: "invalid",
     429: "too_many_requests",
 }
+FAILURES = {500: "internal_error", 503: "unavailable"}
 
 
 def register(app: Flask) -> None:
@@ -118,9 +121,15 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
 
 def _failed(error: BaseException) -> ResponseReturnValue:
     log.exception("request failed", method=request.method, endpoint=request.endpoint)
+    status = 503 if isinstance(error, DATABASE_AWAY) else 500
     if not wants_json():
-        return error_pages.failure(503 if isinstance(error, DATABASE_AWAY) else 500)
-    return jsonify(envelope("internal_error", _sentence(500))), 500
+        return error_pages.failure(status)
+    with force_locale(locale_without_database()):
+        answer = jsonify(envelope(FAILURES[status], str(error_pages.TITLES[status])))
+    answer.status_code = status
+    if status == 503:
+        answer.headers["Retry-After"] = str(error_pages.TRY_AGAIN_AFTER_S)
+    return answer
 
 
 def _sentence(status: int) -> str:

@@ -250,12 +250,19 @@ def test_language_of_the_account_counts_where_it_was_read_before_the_database_we
     assert 'lang="pt-BR"' in client.get(TEAM).text
 
 
-def test_programs_are_answered_as_ever(admin: FlaskClient, fail: Fail) -> None:
-    fail(AWAY)
+@pytest.mark.parametrize(
+    ("error", "status", "code", "wait"), [(A_BUG, 500, "internal_error", None), (AWAY, 503, "unavailable", "30")]
+)
+def test_programs_are_told_by_a_code_and_when_to_come_again(
+    admin: FlaskClient, fail: Fail, error: Exception, status: int, code: str, wait: str | None
+) -> None:
+    fail(error)
 
     answer = admin.get(TEAM, headers={"Accept": "application/json"})
 
-    assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal_error")
+    told = answer.json["error"]
+    assert (answer.status_code, told["code"], answer.headers.get("Retry-After")) == (status, code, wait)
+    assert "inside" not in told["message"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_wrong_rows_stay_at_hand_while_the_file_is_kept(admin: FlaskClient) -> N
 def test_file_is_gone_after_its_time_and_the_people_stay(admin: FlaskClient, acme: TenantScope) -> None:
     address = carry_out(admin, MIXED)
     with acting_for(acme), atomic():
-        db.session.execute(acme.update(Import).values(content_until=now() - timedelta(seconds=1)))
+        db.session.execute(acme.update(Import).values(content_until=now() - timedelta(hours=1)))
     work_off()
 
     page = admin.get(address).text

@@ -140,7 +140,8 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         for other in also:
             same = self.alt_response(other, schema=answer, headers=HEADERS_OF_EVERY_ANSWER, success=other < 400)
             described = same(described)
-        for refused in refusals:
+        # The answer itself says more than the refusal of that status.
+        for refused in (one for one in refusals if one not in also):
             described = self.alt_response(refused, refusal_name(refused))(described)
         return described
 

@@ -67,7 +67,7 @@ REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     422: ("A field or a parameter is wrong or missing: see `details`.", ()),
     429: ("Too many calls.", ("Retry-After",)),
     500: ("Something went wrong in the portal, where it was noted.", ()),
-    503: ("Evolution is away, or has no room: `code` says why.", ()),
+    503: ("The portal (`unavailable`) or Evolution is away, or there is no room: `code` says why.", ()),
 }
 
 
@@ -93,7 +93,7 @@ def refusals_of(
     rule: str, *, is_open: bool, body: type[Schema] | None, query: type[Schema] | None, besides: Iterable[int]
 ) -> list[int]:
     """With which statuses a call may refuse: what follows from its address and what it takes, and those besides."""
-    found = {429, 500, *besides}
+    found = {429, 500, 503, *besides}
     if not is_open:
         found |= {401, 403}
     if body is not None:
