@@ -4,9 +4,10 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.db import db
@@ -16,6 +17,7 @@ KEY_MATERIAL = frozenset({"mediaKey", "messageSecret"})
 # Date and time to the second. An instance that cannot reach WhatsApp says `connecting` dozens of times in each
 # (contract §16, 36): that is kept once.
 TO_THE_SECOND = 19
+_KEEP = insert(cast(Table, WebhookEvent.__table__)).on_conflict_do_nothing().inline()
 
 
 def store(
@@ -40,7 +42,7 @@ def store(
         "body": json.dumps(without_keys(payload)),
         "repair_id": repair_id,
     }
-    db.session.execute(insert(WebhookEvent).values(row).on_conflict_do_nothing())
+    db.session.execute(_KEEP, row)
 
 
 def fingerprint(payload: Mapping[str, Any]) -> bytes:

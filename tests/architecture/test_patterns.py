@@ -192,7 +192,8 @@ def test_long_text_keeps_no_pattern_busy(pattern: "re.Pattern[Any]", methods: se
     ],
 )
 def test_pattern_that_goes_over_a_text_again_and_again_is_seen(pattern: Any, bit: Any) -> None:
-    assert keeps_busy(partial(use, re.compile(pattern), {"search"}), bit)
+    # Three tries: on a busy machine the shorter text may have taken as long as the longer one.
+    assert any(keeps_busy(partial(use, re.compile(pattern), {"search"}), bit) for _try in range(3))
 
 
 @pytest.mark.parametrize("words", ["não quero mais ", "no more messages, ", "sair! ", "n ", "para de mandar\n", "stop"])

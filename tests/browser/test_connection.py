@@ -25,8 +25,8 @@ STEPS = {
 
 @pytest.fixture
 def codes_end_soon(stack: Stack) -> Iterator[None]:
-    """Evolution makes two codes, of one second each, and stops."""
-    restart_evolution(stack, "--qr-interval-s=1", "--qr-limit=2")
+    """Evolution makes two codes, of three seconds each, and stops."""
+    restart_evolution(stack, "--qr-interval-s=3", "--qr-limit=2")
     yield
     restart_evolution(stack)
 
