@@ -27,7 +27,7 @@ def create_app(config: Config) -> Flask:
     logs.configure(level=config.log_level, as_json=config.is_production, own_secrets=config.secrets)
     if config.sentry_dsn:
         error_reports.start(config.sentry_dsn, environment=config.portal_env, release=__version__)
-    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app = web.Portal("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.config.update(_flask_settings(config))
     init_parts(app, config)
     db.init_app(app)
@@ -85,5 +85,7 @@ def _flask_settings(config: Config) -> dict[str, object]:
         "RATELIMIT_STORAGE_OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 1, **config.redis_tls},
         # Redis away must not lock people out: the limits then count per process.
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        # Of requests that notice it at once only the first one turns to them; the others go unlimited, but go on.
+        "RATELIMIT_SWALLOW_ERRORS": True,
         "WTF_CSRF_TIME_LIMIT": None,
     }

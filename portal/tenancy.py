@@ -214,7 +214,9 @@ def plan_once() -> None:
 
 
 def unbind() -> None:
-    """Let the session see nobody's rows again."""
+    """Let the session see nobody's rows again, if there is one."""
+    if not db.session.registry.has():
+        return
     session = db.session()
     session.rollback()
     session.info.pop("access", None)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import counters, evolution_versions, queue
 from portal.db import atomic, db, end_read, on_commit
 from portal.extensions import parts
+from portal.inbox.storing import Delivery, Line
 from portal.models import Connection, CountedOutcome, EventState, EvolutionServer, WebhookEvent
 from portal.secrets import fingerprint, matches, webhook_jwt_purpose
 from portal.services import events, webhook_counts
@@ -38,6 +39,8 @@ LONGEST_EVENT = 60
 KEPT_EDITS = frozenset({"MESSAGE_EDIT", "14", "REVOKE", "0"})
 # JSON can spell characters that no column takes.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+# Of the threads of this process.
+_line = Line()
 
 
 class Reception(StrEnum):
@@ -76,9 +79,18 @@ def receive(secret: str, bearer: str | None, body: bytes) -> Reception:
     """
     payload = _parse(body)
     try:
-        return _take(secret, bearer, payload)
+        return Reception.STORED if _store_with_others(secret, bearer, payload) else _take(secret, bearer, payload)
     except RecursionError as e:
         raise Malformed("the body is nested too deeply") from e
+
+
+def _store_with_others(secret: str, bearer: str | None, payload: dict[str, Any]) -> bool:
+    """Store what is as it nearly always is: signed, worth keeping, and of a unit. `_take` is for all else."""
+    instance_name, event = payload["instance"], payload["event"]
+    if bearer is None or not _is_kept(event, payload) or not _is_signed_for(bearer, instance_name):
+        return False
+    body_hash, body = events.fingerprint(payload).hex(), events.kept_body(payload)
+    return _line.store(Delivery(instance_name, fingerprint(secret), event, body_hash, body))
 
 
 def _take(secret: str, bearer: str | None, payload: dict[str, Any]) -> Reception:
@@ -101,7 +113,7 @@ def _take(secret: str, bearer: str | None, payload: dict[str, Any]) -> Reception
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        payload = json.loads(body, parse_constant=_refuse_constant)
+        payload = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as e:
         raise Malformed("the body is not JSON") from e
     if not isinstance(payload, dict):
@@ -115,6 +127,10 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)
+
+
+# As `json.loads` does it, which makes a new one for each text unless it is told nothing.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _find_senders(instance_name: str) -> list[_Sender]:
@@ -145,6 +161,10 @@ _SENDERS = _senders()
 def _is_signed(bearer: str | None, instance_name: str, server_version: str | None) -> bool:
     if bearer is None:
         return not evolution_versions.signs_webhooks(evolution_versions.numbers(server_version))
+    return _is_signed_for(bearer, instance_name)
+
+
+def _is_signed_for(bearer: str, instance_name: str) -> bool:
     return any(_verifies(bearer, key) for key in parts.vault.derived(webhook_jwt_purpose(instance_name)))
 
 
@@ -157,9 +177,12 @@ def _verifies(bearer: str, key: str) -> bool:
 
 
 def _store(sender: _Sender, instance_name: str, event: str, payload: dict[str, Any]) -> None:
-    if event == "messages.edited" and _edit_type(payload) not in KEPT_EDITS:
-        return
-    events.store(sender.tenant_id, sender.unit_id, instance_name, event, payload)
+    if _is_kept(event, payload):
+        events.store(sender.tenant_id, sender.unit_id, instance_name, event, payload)
+
+
+def _is_kept(event: str, payload: dict[str, Any]) -> bool:
+    return event != "messages.edited" or _edit_type(payload) in KEPT_EDITS
 
 
 def _keep_unknown(instance_name: str, event: str, payload: dict[str, Any]) -> None:

@@ -39,10 +39,14 @@ def store(
         "instance_name": instance_name,
         "event": event,
         "body_hash": fingerprint(payload),
-        "body": json.dumps(without_keys(payload)),
+        "body": kept_body(payload),
         "repair_id": repair_id,
     }
     db.session.execute(_KEEP, row)
+
+
+def kept_body(payload: Mapping[str, Any]) -> str:
+    return json.dumps(without_keys(payload))
 
 
 def fingerprint(payload: Mapping[str, Any]) -> bytes:

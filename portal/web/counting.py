@@ -15,17 +15,17 @@ OF_WATCHERS = ("api_health.alive", "api_health.ready", "metrics.show")
 
 
 def register(app: Flask) -> None:
-    app.before_request(_see_to_flusher)
-    app.after_request(_count)
+    app.before_request(see_to_flusher)
+    app.after_request(count)
 
 
-def _see_to_flusher() -> None:
+def see_to_flusher() -> None:
     """With the first request, so that it is in the process that answers, and not in one that forks those."""
     if not current_app.testing:
         flusher.start(current_app.app_context)
 
 
-def _count(response: Response) -> Response:
+def count(response: Response) -> Response:
     status = response.status_code
     if request.endpoint in OF_WATCHERS:
         return response

@@ -72,14 +72,14 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 def register(app: Flask) -> None:
-    app.before_request(_begin)
+    app.before_request(begin)
     app.before_request(_refuse_foreign_host)
-    app.after_request(_secure)
-    app.after_request(_log)
+    app.after_request(secure)
+    app.after_request(log_request)
     app.teardown_request(_leave_tenant)
 
 
-def _begin() -> None:
+def begin() -> None:
     g.began_at = time.monotonic()
     g.request_id = uuid4().hex
     structlog.contextvars.clear_contextvars()
@@ -111,7 +111,7 @@ def _name_of(host: str) -> str:
     return urlsplit(f"//{host}").hostname or ""
 
 
-def _secure(response: Response) -> Response:
+def secure(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers.update(ALWAYS)
     if _address_is_secret():
@@ -133,7 +133,7 @@ def _address_is_secret() -> bool:
     return request.url_rule is not None and not SECRET_ARGUMENTS.isdisjoint(request.url_rule.arguments)
 
 
-def _log(response: Response) -> Response:
+def log_request(response: Response) -> Response:
     # The endpoint instead of the path: paths of the webhook and the scan page hold secrets.
     took_ms = round((time.monotonic() - g.get("began_at", time.monotonic())) * 1000, 1)
     log.info("request", method=request.method, endpoint=request.endpoint, status=response.status_code, ms=took_ms)
