@@ -24,6 +24,8 @@ _NO_DIGITS = re.compile(r"\D+")
 _WITH_EXTRA_DIGIT = re.compile(r"(52)1(\d{10})|(54)9(\d{10})")
 # Country code and number, as on Niue. The library takes less, which could only be dialled within a city.
 SHORTEST = 7
+# E.164 has no longer ones.
+_NAMED = re.compile(rf"[0-9]{{{SHORTEST},15}}")
 
 
 class NotAPhone(ValueError):
@@ -77,12 +79,25 @@ def read(text: str) -> Reading:
     return Reading(digits, changes)
 
 
+def of_whatsapp(digits: str) -> str:
+    """The canonical form of a number that WhatsApp named: there is somebody, whatever is known of such numbers.
+
+    Countries open new ranges before any library has heard of them. Raises NotAPhone for too few or too many digits.
+    """
+    try:
+        return canonical("+" + digits)
+    except NotAPhone:
+        if _NAMED.fullmatch(digits):
+            return digits
+        raise
+
+
 def from_jid(jid: str | None) -> str | None:
     """The canonical number of a person's address; None for a LID, a group and whatever is no number."""
     if not jid or not jid.endswith(PERSON_SUFFIX):
         return None
     try:
-        return canonical("+" + without_device(jid).removesuffix(PERSON_SUFFIX))
+        return of_whatsapp(without_device(jid).removesuffix(PERSON_SUFFIX))
     except NotAPhone:
         return None
 

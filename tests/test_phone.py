@@ -96,6 +96,11 @@ def test_canonical_form_leads_to_itself(typed: str) -> None:
         ("5511999990001-1600000000@g.us", None),
         ("120363000000000000@g.us", None),
         ("status@broadcast", None),
+        # No such numbers are given out in Brazil, as far as is known.
+        ("5511901234567@s.whatsapp.net", "5511901234567"),
+        ("5599012345678:3@s.whatsapp.net", "5599012345678"),
+        ("999123456789012@s.whatsapp.net", "999123456789012"),
+        ("9991234567890123@s.whatsapp.net", None),
         ("12@s.whatsapp.net", None),
         ("@s.whatsapp.net", None),
         ("5511999990001", None),

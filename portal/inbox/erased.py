@@ -26,6 +26,6 @@ class Erased:
 
 def _addresses_in(message: MessageSeen) -> set[str]:
     """The person in the chat, and in a group whoever wrote it."""
-    number = phone.canonical("+" + message.chat.number) if message.chat.number else None
+    number = phone.of_whatsapp(message.chat.number) if message.chat.number else None
     lid = message.chat.lid + LID_SUFFIX if message.chat.lid else None
     return {address for address in (number, lid, (message.details or {}).get("sender")) if address}

@@ -149,7 +149,7 @@ class People:
 
 @lru_cache(maxsize=4_096)
 def _canonical(chat: Address) -> str | None:
-    return phone.canonical("+" + chat.number) if chat.number else None
+    return phone.of_whatsapp(chat.number) if chat.number else None
 
 
 def _is_better(number: str, known: str | None) -> bool:

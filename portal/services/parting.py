@@ -88,7 +88,7 @@ def _restore_number(scope: TenantScope, merge: ContactMerge, kept: Contact, othe
     before, went = merge.before["kept"], [UUID(id_) for id_ in merge.before["merged_ids"]]
     led_here = list(db.session.scalars(scope.select(Contact).where(Contact.merged_into_id == kept.id)))
     theirs = {other.phone, *(contact.phone for contact in led_here if contact.id in went)}
-    if kept.whatsapp_number and phone.canonical("+" + kept.whatsapp_number) in theirs:
+    if kept.whatsapp_number and phone.of_whatsapp(kept.whatsapp_number) in theirs:
         kept.whatsapp_number = before["whatsapp_number"]
     if all(contact.id in went for contact in led_here):
         kept.number_at = None

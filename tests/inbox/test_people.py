@@ -41,6 +41,17 @@ def test_number_and_lid_of_one_person_end_as_one_contact(
 
 
 @pytest.mark.usefixtures("unit")
+@pytest.mark.parametrize("number", ["5511901234567", "5599012345678", "999123456789012"])
+def test_number_that_no_list_of_numbers_knows_is_somebodys_all_the_same(
+    evolution: Evolution, rows: Rows, number: str
+) -> None:
+    evolution.tell(("messages.upsert", message("3A09", "oi", chat=f"{number}@s.whatsapp.net")))
+
+    assert [seen.body for seen in rows(Message)] == ["oi"]
+    assert [(contact.phone, contact.whatsapp_number) for contact in rows(Contact)] == [(number, number)]
+
+
+@pytest.mark.usefixtures("unit")
 def test_conversations_at_other_units_are_joined_as_well(scope: TenantScope, evolution: Evolution, rows: Rows) -> None:
     other = make_connected_unit(scope, "praia", instance_name="unit_other")
     with acting_for(scope), atomic():
