@@ -43,14 +43,25 @@ def delete(scope: TenantScope, message_id: UUID) -> None:
     _change(scope, message_id, Draft("", about=MessageKind.DELETION))
 
 
+def is_changeable(message: Message, kind: MessageKind) -> bool:
+    """Whether this message can be edited or deleted now."""
+    return _is_ours_there(message, kind) and not is_too_late(kind, written_at(message))
+
+
 def find_obstacle(message: Message, kind: MessageKind) -> str | None:
     """Why this message cannot be edited or deleted; None where it can."""
-    is_taken = message.direction == Direction.OUTBOUND and message.status in TAKEN and references.is_open(message)
-    if kind == MessageKind.EDIT and not (is_taken and message.kind == MessageKind.TEXT):
+    if is_changeable(message, kind):
+        return None
+    if _is_ours_there(message, kind):
+        return too_late_words(kind)
+    if kind == MessageKind.EDIT:
         return str(_("Only a text of yours that WhatsApp has can be edited."))
-    if not is_taken:
-        return str(_("Only a message of yours that WhatsApp has can be deleted for everyone."))
-    return too_late_words(kind) if is_too_late(kind, written_at(message)) else None
+    return str(_("Only a message of yours that WhatsApp has can be deleted for everyone."))
+
+
+def _is_ours_there(message: Message, kind: MessageKind) -> bool:
+    is_there = message.direction == Direction.OUTBOUND and message.status in TAKEN and references.is_open(message)
+    return is_there and (kind == MessageKind.DELETION or message.kind == MessageKind.TEXT)
 
 
 def find_newest_text(scope: TenantScope, message: Message) -> str:

@@ -97,7 +97,7 @@ class Item:
 
     def _is_changeable(self, kind: MessageKind) -> bool:
         is_going = self.change is not None and self.change.is_deletion_on_its_way
-        return not is_going and changing.find_obstacle(self.message, kind) is None
+        return not is_going and changing.is_changeable(self.message, kind)
 
 
 @dataclass(frozen=True)
