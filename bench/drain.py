@@ -5,7 +5,8 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ MIX = {"text": 40, "picture": 10, "own": 15, "receipt": 25, "reaction": 5, "edit
 OWN = "5511999990001@s.whatsapp.net"
 # About the size of a real one: half of it is this.
 THUMBNAIL = "/9j/" + "A" * 2_000
+FIRST_SECOND = 1_760_000_000
+# Receipts and edits are of one of so many messages.
+LATELY = 20
 LOOK_S = 0.5
 WAITING = "SELECT count(*) FROM webhook_events WHERE state = 'new'"
 
@@ -56,7 +60,7 @@ def store(stage: Stage, number: int) -> float:
     with stage.connect() as connection:
         units = connection.execute("SELECT tenant_id, unit_id, instance_name FROM unit_whatsapp_connections").fetchall()
         size, chance = 0, random.Random(1)
-        told = {unit_id: _news(place, chance) for place, (_, unit_id, _) in enumerate(units)}
+        told = {unit_id: news(place, chance) for place, (_, unit_id, _) in enumerate(units)}
         copy = "COPY webhook_events (tenant_id, unit_id, instance_name, event, body_hash, body) FROM STDIN"
         with connection.cursor().copy(copy) as rows:
             for place in range(number):
@@ -69,24 +73,28 @@ def store(stage: Stage, number: int) -> float:
     return size / 1e6
 
 
-def _news(unit: int, chance: random.Random) -> Iterator[tuple[str, Any]]:
-    kinds, weights = list(MIX), list(MIX.values())
-    own, theirs, second = [], ["3A"], 1_760_000_000
+def news(
+    unit: int, chance: random.Random, mix: Mapping[str, int] = MIX, *, since: int = FIRST_SECOND
+) -> Iterator[tuple[str, Any]]:
+    """What one unit is told, without end: events with their data, a second of WhatsApp's clock between two."""
+    kinds, weights = list(mix), list(mix.values())
+    own, theirs, second = deque[str](maxlen=LATELY), deque(["3A"], maxlen=LATELY), since
     while True:
         second += 1
         kind = chance.choices(kinds, weights)[0]
         if kind == "receipt" and not own:
             kind = "own"
-        number = f"55119{unit % 10}{chance.randrange(CUSTOMERS):07d}@s.whatsapp.net"
+        number = f"551198{unit % 10}{chance.randrange(CUSTOMERS):06d}@s.whatsapp.net"
         id_ = f"{'3C' if kind == 'own' else '3A'}{unit:03d}{second}"
         if kind == "receipt":
-            yield "messages.update", _receipt(chance.choice(own[-20:]), second, chance)
+            yield "messages.update", _receipt(chance.choice(own), second, chance)
             continue
         if kind == "edit":
-            yield "messages.edited", _edit(chance.choice(theirs[-20:]), second)
+            yield "messages.edited", _edit(chance.choice(theirs), second)
             continue
-        (own if kind == "own" else theirs).append(id_)
         yield "messages.upsert", _message(id_, number, kind, second, theirs[-1])
+        if kind != "reaction":
+            (own if kind == "own" else theirs).append(id_)
 
 
 def _message(id_: str, number: str, kind: str, second: int, target: str) -> dict[str, Any]:

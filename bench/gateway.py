@@ -1,13 +1,21 @@
 """A stand-in for Evolution that takes any number of texts, answers each after a set time, and notes when it came.
 
-Much cheaper per call than the simulator, so that what is measured is the portal. `GET /report` empties its notes.
+Much cheaper per call than the simulator, so that what is measured is the portal. `GET /report` empties its notes,
+`GET /calls` its count of calls by what they ask. Every number is linked, no message is stored, and a webhook is found
+as it was set. Addresses may begin with `/server-<number>`: so one process stands in for many servers.
 """
 
 import argparse
 import asyncio
 import json
 import time
+from collections import Counter
+from collections.abc import Mapping
 from itertools import count
+from typing import Any
+from urllib.parse import parse_qs
+
+SERVER = "/server-"
 
 ANSWER = (
     b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%s"
@@ -21,6 +29,9 @@ class Gateway:
         self.latency_s = latency_s
         self.is_hanging = is_hanging
         self.came: list[tuple[str, str, float]] = []
+        self.calls = Counter[str]()
+        self._webhooks: dict[str, Mapping[str, Any]] = {}
+        self._settings: dict[str, Mapping[str, Any]] = {}
         self._numbers = count(1)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,16 +52,54 @@ class Gateway:
         if path == "/report":
             told, self.came = self.came, []
             return json.dumps(told).encode()
-        if not path.startswith("/message/"):
-            return b'{"status": 200, "version": "2.3.6"}'
-        came_at = time.time()
-        asked = json.loads(body)
-        self.came.append((path.rsplit("/", 1)[1], asked["text"], came_at))
+        if path == "/calls":
+            calls, self.calls = self.calls, Counter()
+            return json.dumps(calls).encode()
+        if path.startswith(SERVER):
+            path = path[path.index("/", len(SERVER)) :]
+        road, _, query = path.partition("?")
+        call, _, name = road.strip("/").partition("/")[2].partition("/")
+        self.calls[call] += 1
+        if path.startswith("/message/"):
+            return await self._take(name, json.loads(body))
+        return json.dumps(self._tell(call, name or _asked_for(query), body)).encode()
+
+    async def _take(self, name: str, asked: Mapping[str, Any]) -> bytes:
+        """The message that came as the n-th gets the n-th id."""
+        self.came.append((name, asked["text"], time.time()))
+        key = {"id": external_id(next(self._numbers)), "remoteJid": f"{asked['number']}@s.whatsapp.net"}
         if self.is_hanging:
             await asyncio.sleep(3600)
         await asyncio.sleep(self.latency_s)
-        key = {"id": f"3EB0{next(self._numbers):018X}", "remoteJid": f"{asked['number']}@s.whatsapp.net"}
         return json.dumps({"key": key}).encode()
+
+    def _tell(self, call: str, name: str, body: bytes) -> object:
+        match call:
+            case "connectionState":
+                return {"instance": {"instanceName": name, "state": "open"}}
+            case "fetchInstances":
+                return [{"name": name, "connectionStatus": "open", "Setting": self._settings.get(name)}]
+            case "find":
+                return self._webhooks.get(name, {})
+            case "findMessages":
+                return {"messages": {"total": 0, "pages": 0, "records": []}}
+        self._keep(name, json.loads(body) if body else {})
+        return {"status": 200, "version": "2.3.6"}
+
+    def _keep(self, name: str, told: Mapping[str, Any]) -> None:
+        if "webhook" in told:
+            self._webhooks[name] = told["webhook"]
+        elif "readStatus" in told:
+            self._settings[name] = told
+
+
+def external_id(number: int) -> str:
+    """WhatsApp's id of the message that came as the n-th, counted from 1."""
+    return f"3EB0{number:018X}"
+
+
+def _asked_for(query: str) -> str:
+    return parse_qs(query).get("instanceName", [""])[0]
 
 
 async def _serve(port: int, gateway: Gateway) -> None:

@@ -133,14 +133,14 @@ def browsers(stage: Stage) -> tuple[FlaskClient, FlaskClient]:
     return admin, agent
 
 
-def browser(stage: Stage, email: str, role: Role, *, unit: str = "") -> FlaskClient:
+def browser(stage: Stage, email: str, role: Role, *, unit: str = "", tenant: str | None = "bench") -> FlaskClient:
     """A browser in which that person is signed in."""
     with stage.app.app_context():
         user = accounts.create_user(
             email=email,
             role=role,
             password="long enough for one",
-            tenant_slug="bench",
+            tenant_slug=tenant,
             unit_slugs=(unit,) if unit else (),
         )
         account = accounts.find_account(user.id)

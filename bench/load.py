@@ -27,6 +27,12 @@ class Caller:
 
     async def call(self, request: bytes) -> None:
         """Raises RuntimeError unless the answer is a 200."""
+        status = await self.ask(request)
+        if status != 200:
+            raise RuntimeError(f"answered {status}")
+
+    async def ask(self, request: bytes) -> int:
+        """The status of the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -34,10 +40,9 @@ class Caller:
         head = await reader.readuntil(b"\r\n\r\n")
         fields = head.lower()
         await reader.readexactly(int(fields.partition(LENGTH)[2].partition(b"\r\n")[0]))
-        if b" 200 " not in head.partition(b"\r\n")[0]:
-            raise RuntimeError(head.decode("latin-1"))
         if CLOSING in fields:
             await self.close()
+        return int(head.split(b" ", 2)[1])
 
     async def close(self) -> None:
         if self._streams is not None:

@@ -1,12 +1,14 @@
 """Web servers to measure, each a process of its own on a stage's database."""
 
 import http.client
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from bench.stage import ROOT, Stage, usage
@@ -29,11 +31,24 @@ class Server:
 
 
 def start_gunicorn(
-    ending: ExitStack, stage: Stage, app: str, *, workers: int = WORKERS, env: Mapping[str, str] = NO_SETTINGS
+    ending: ExitStack,
+    stage: Stage,
+    app: str,
+    *,
+    workers: int = WORKERS,
+    env: Mapping[str, str] = NO_SETTINGS,
+    log: Path | None = None,
 ) -> Server:
-    """With the portal's `gunicorn.conf.py`, whatever the app is."""
+    """With the portal's `gunicorn.conf.py`, whatever the app is; what it says is kept in `log`."""
     kind = ("--worker-class", "gthread", "--threads", str(THREADS))
-    return _start_gunicorn(ending, stage, app, kind, workers, env)
+    return _start_gunicorn(ending, stage, app, kind, workers, env, log)
+
+
+def start_worker(ending: ExitStack, stage: Stage, *, env: Mapping[str, str], log: Path) -> int:
+    """The portal's own worker, as `Procfile` has it; its pid."""
+    process = _open(ending, stage, ("portal.worker",), env, log)
+    stage.wait_for_worker()
+    return process.pid
 
 
 def start_sync_gunicorn(ending: ExitStack, stage: Stage, app: str, *, env: Mapping[str, str] = NO_SETTINGS) -> Server:
@@ -49,25 +64,42 @@ def start_granian(ending: ExitStack, stage: Stage, app: str, *, env: Mapping[str
 
 
 def _start_gunicorn(
-    ending: ExitStack, stage: Stage, app: str, kind: Sequence[str], workers: int, env: Mapping[str, str]
+    ending: ExitStack,
+    stage: Stage,
+    app: str,
+    kind: Sequence[str],
+    workers: int,
+    env: Mapping[str, str],
+    log: Path | None = None,
 ) -> Server:
     port = free_port()
     flags = (*kind, "--workers", str(workers), "--bind", f"127.0.0.1:{port}")
-    return _start(ending, stage, port, ("gunicorn", *flags, app), {"WEB_CONCURRENCY": str(workers), **env})
+    return _start(ending, stage, port, ("gunicorn", *flags, app), {"WEB_CONCURRENCY": str(workers), **env}, log)
 
 
-def _start(ending: ExitStack, stage: Stage, port: int, command: Sequence[str], env: Mapping[str, str]) -> Server:
+def _start(
+    ending: ExitStack,
+    stage: Stage,
+    port: int,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    log: Path | None = None,
+) -> Server:
+    process = _open(ending, stage, command, env, log)
+    _wait_for(port)
+    return Server(port, process.pid)
+
+
+def _open(
+    ending: ExitStack, stage: Stage, command: Sequence[str], env: Mapping[str, str], log: Path | None
+) -> "subprocess.Popen[bytes]":
+    said = ending.enter_context((log or Path(os.devnull)).open("wb"))
     process = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env={**stage.env, **env},
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", *command], env={**stage.env, **env}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
     )
     ending.callback(process.wait)
     ending.callback(process.terminate)
-    _wait_for(port)
-    return Server(port, process.pid)
+    return process
 
 
 def _wait_for(port: int) -> None:

@@ -186,7 +186,7 @@ def report(url: str) -> list[tuple[str, str, float]]:
 
 def memory_mb(pid: int) -> dict[int, float]:
     """What a process and each of its children take for themselves, and of what they share their part (PSS)."""
-    return {one: _proportional_kb(one) / 1024 for one in (pid, *_children(pid))}
+    return {one: _proportional_kb(one) / 1024 for one in (pid, *children(pid))}
 
 
 def _proportional_kb(pid: int) -> int:
@@ -196,11 +196,11 @@ def _proportional_kb(pid: int) -> int:
 
 def usage(pid: int) -> dict[str, Usage]:
     """Of a process and its children, by what they are: the supervisor and one process per queue."""
-    pids = [pid, *_children(pid)]
+    pids = [pid, *children(pid)]
     return {f"{'worker' if one == pid else 'child'} {one}": _usage_of(one) for one in pids}
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in listed]
 

@@ -8,18 +8,26 @@ from sqlalchemy import text
 # Of a company that an operator suspended nothing leaves; what waits stays where it is, and grows old as ever. Found
 # once for a statement, and not once for each row.
 SUSPENDED = "ARRAY(SELECT id FROM tenants WHERE suspended_at IS NOT NULL)"
+_IS_DUE = """
+    lanes.has_work AND lanes.is_open AND lanes.message_id IS NULL
+        AND lanes.next_send_at <= now() + :ahead_s * interval '1 second'
+"""
 # The lanes are locked first: the statement after that sees what was committed before, so no message is taken twice
 # and no lane is put to rest while something waits in it.
+# All lanes are read once, and not once for each server: there may be a hundred servers, and ten thousand lanes.
 LOCK_DUE_LANES = text(
     f"""
-    SELECT due.unit_id
+    WITH due AS MATERIALIZED (
+        SELECT unit_id, evolution_server_id, next_send_at FROM lanes
+        WHERE {_IS_DUE} AND tenant_id <> ALL ({SUSPENDED})
+    )
+    SELECT taken.unit_id
     FROM unnest(CAST(:servers AS uuid[]), CAST(:free AS int[])) AS slots (server_id, free)
     CROSS JOIN LATERAL (
-        SELECT unit_id FROM lanes
-        WHERE evolution_server_id = slots.server_id AND has_work AND is_open AND message_id IS NULL
-            AND next_send_at <= now() + :ahead_s * interval '1 second' AND tenant_id <> ALL ({SUSPENDED})
-        ORDER BY next_send_at LIMIT slots.free FOR UPDATE SKIP LOCKED
-    ) AS due
+        SELECT lanes.unit_id FROM due JOIN lanes USING (unit_id)
+        WHERE due.evolution_server_id = slots.server_id AND {_IS_DUE}
+        ORDER BY due.next_send_at LIMIT slots.free FOR UPDATE OF lanes SKIP LOCKED
+    ) AS taken
     """
 )
 # Each branch reads one row of its own index, however many messages wait. A campaign's message to somebody who asked
@@ -60,7 +68,7 @@ TAKE_NEXT = text(
         UPDATE messages SET
             status = CASE WHEN is_suppressed THEN 'cancelled' ELSE 'sending' END,
             error_code = CASE WHEN is_suppressed THEN :opted_out ELSE messages.error_code END,
-            sending_at = CASE WHEN NOT is_suppressed THEN CAST(:at AS timestamptz) END,
+            sending_at = CASE WHEN NOT is_suppressed THEN clock_timestamp() END,
             relay_id = CASE WHEN NOT is_suppressed THEN CAST(:owner_id AS uuid) END,
             look_up_at = NULL, look_ups = 0,
             -- A reaction, an edit and a deletion get an id of Evolution's own from every server.

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,7 +27,7 @@ from portal.models import (
     MessageStatus,
     StatusReason,
 )
-from portal.outbox import lanes, owners
+from portal.outbox import lanes, owners, statements
 from portal.outbox.lanes import ClaimedMessage
 from portal.services import conversations
 from portal.services.connections import lock_connection, set_status
@@ -225,17 +226,19 @@ def test_what_is_queued_while_a_lane_is_put_to_rest_is_not_lost(
             looked.wait(timeout=10)
             queued.append(shop.reply("entretanto"))
 
-    def slow(*args: object, **values: object) -> object:
+    execute = db.session.execute
+
+    def slow(statement: Any, *args: Any, **values: Any) -> Any:
         """The claim's second statement comes late: its lane is locked already."""
-        if not locked:
+        if statement is statements.TAKE_NEXT and not locked:
             locked.append(True)
             looked.set()
             waiter.join(timeout=0.2)
-        return now()
+        return execute(statement, *args, **values)
 
     waiter = threading.Thread(target=reply_meanwhile)
     waiter.start()
-    monkeypatch.setattr(lanes, "now", slow)
+    monkeypatch.setattr(db.session, "execute", slow)
     claim()
     waiter.join(timeout=10)
     monkeypatch.undo()
@@ -328,3 +331,27 @@ def test_what_another_transaction_is_queueing_now_is_found_by_the_next_claim(app
 
     assert meanwhile == []
     assert claim_one().id == message_id
+
+
+def test_a_lane_that_somebody_holds_takes_no_room_of_the_next_one(app: Flask, scope: TenantScope, shop: Shop) -> None:
+    """A worker that froze while it claimed holds the first lane, and a server that was paused lets one through."""
+    other = Shop(scope, "praia", phone="5511999990003")
+    shop.reply()
+    message_id = other.reply()
+    shop.change(Lane, next_send_at=now() - timedelta(minutes=1))
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with app.app_context(), acting_for(shop.scope), atomic():
+            db.session.scalars(shop.scope.select(Lane).where(Lane.unit_id == shop.unit.id).with_for_update()).one()
+            is_held.set()
+            may_go.wait(timeout=10)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        is_held.wait(timeout=10)
+        claimed = claim(limit=1)
+        may_go.set()
+        holding.result(timeout=10)
+
+    assert [message.id for message in claimed] == [message_id]
