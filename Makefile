@@ -1,6 +1,6 @@
 # Everything happens in .venv, which is made and kept current by what needs it. Only Python 3.11 or newer is required.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos fuzz bench screens check audit migration lock clean
+.PHONY: help run test chaos fuzz bench screens flows check audit migration lock clean
 
 BIN := .venv/bin
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -34,6 +34,11 @@ screens: .venv/dev.stamp ## Leave pictures of every page, and a list of them, in
 	@rm -rf docs/screens
 	@PORTAL_REQUIRE_BROWSER=1 PORTAL_SCREENS=docs/screens $(BIN)/python -m pytest tests/browser -k "fit" $(ARGS)
 	@$(BIN)/python -m tests.browser.screens docs/screens
+
+# Four of the eight looks: each size meets each colour and each language, and each colour each language.
+flows: .venv/dev.stamp ## Go through every flow in a browser on a phone and on a desk, light and dark, in both languages
+	@for look in "phone dark pt" "desktop light pt" "phone light en" "desktop dark en"; do echo "$$look"; \
+		PORTAL_REQUIRE_BROWSER=1 PORTAL_LOOK="$$look" $(BIN)/python -m pytest tests/browser -k "not fit" $(ARGS) || exit 1; done
 
 check: .venv/dev.stamp ## Check form, types, imports and that no secret lies in the tree
 	@$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ STANDINGS: Mapping[CampaignState, State] = {
         _("Scheduled"), _("It starts by itself at its time."), _("You may pause or cancel it until then."), Tone.BUSY
     ),
     CampaignState.PROCESSING: State(
-        _("Sending"),
+        _("Being sent"),
         _("One message after the other leaves at the unit's pace."),
         _("You may close this page; it goes on by itself."),
         Tone.BUSY,

@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.people import HOME
+from tests.browser.languages import said
+from tests.browser.people import DESKTOP, HOME
 from tests.files import PDF
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
+# A phone shows the one or the other.
+LIST_BESIDE_THREAD = DESKTOP
 # Older than anything that is written now, one a minute, each of a height of its own.
 _HISTORY = """
     INSERT INTO messages (id, tenant_id, unit_id, conversation_id, direction, kind, body, status, source, occurred_at,
@@ -73,4 +76,5 @@ def write_template(page: Page, shortcut: str, text: str, *, with_file: bool = Fa
 def hears(page: Page, act: Callable[[], object], words: str) -> None:
     """Act, and wait until a screen reader is told these words."""
     act()
-    page.wait_for_function("words => document.querySelector('#announcer').textContent.includes(words)", arg=words)
+    script = "words => document.querySelector('#announcer').textContent.includes(words)"
+    page.wait_for_function(script, arg=said(page, words))

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.services import Services
-from tests.browser.looks import LANGUAGES_FOR_AXE, Sight, walk
+from tests.browser.languages import interpreted
+from tests.browser.looks import LANGUAGES_FOR_AXE, Sight, look_of_flows, walk
 from tests.browser.people import HARD_LIMIT_S, Visitors, link_unit, make_unit
 from tests.browser.sights import make_sights
 from tests.running.leaks import leaks_of
@@ -46,7 +47,7 @@ def chromium() -> Iterator[Browser]:
         absent = pytest.fail if os.environ.get("PORTAL_REQUIRE_BROWSER") == "1" else pytest.skip
         absent("Chromium was not found on this machine")
     expect.set_options(timeout=HARD_LIMIT_S * 1000)
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, interpreted():
         browser = playwright.chromium.launch(executable_path=program, args=_arguments())
         yield browser
         browser.close()
@@ -61,7 +62,7 @@ def running(chromium: Browser, services: Services, schema: str, worker_name: str
 
 @pytest.fixture(scope="package")
 def visitors(chromium: Browser, running: Stack) -> Visitors:
-    return Visitors(chromium, running)
+    return Visitors(chromium, running, look_of_flows())
 
 
 @pytest.fixture(scope="package")

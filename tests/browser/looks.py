@@ -1,5 +1,6 @@
 """How a page is looked at: in both languages, on a phone and on a desk, light and dark, at twice its size, with axe."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,26 @@ from tests.browser import screens
 from tests.browser.people import DESKTOP, PHONE
 from tests.running.stack import ADMIN, OPERATOR
 
+SIZES = {"phone": PHONE, "desktop": DESKTOP}
+LOCALES = {"pt": "pt-BR", "en": "en-US"}
+# What else a browser on a phone tells of itself.
+FINGERS = {"has_touch": True, "is_mobile": True}
+
+
+def look_named(name: str) -> dict[str, Any]:
+    """Playwright's settings for a look, of which the name is its size, its colour and its language."""
+    size, colour, language = name.split()
+    return {"viewport": SIZES[size], "color_scheme": colour, "locale": LOCALES[language]}
+
+
+def look_of_flows() -> dict[str, Any]:
+    """How people look at the portal where a test says nothing else: as PORTAL_LOOK says (`make flows`)."""
+    look = look_named(os.environ.get("PORTAL_LOOK", "desktop light en"))
+    return {**look, **(FINGERS if look["viewport"] == PHONE else {})}
+
+
 # Every size meets both languages and both colours. A walk opens a page once for each language, in its first look.
-LOOKS = {
-    "phone light pt": {"viewport": PHONE, "color_scheme": "light", "locale": "pt-BR"},
-    "desktop dark pt": {"viewport": DESKTOP, "color_scheme": "dark", "locale": "pt-BR"},
-    "desktop light en": {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-US"},
-    "phone dark en": {"viewport": PHONE, "color_scheme": "dark", "locale": "en-US"},
-}
+LOOKS = {name: look_named(name) for name in ("phone light pt", "desktop dark pt", "desktop light en", "phone dark en")}
 LANGUAGES = ("pt-BR", "en-US")
 # Language adds no barrier of its own. The page's policy refuses the styles that axe and pictures add: where these are
 # left out, it is seen whether the page itself keeps to the policy.

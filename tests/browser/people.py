@@ -1,13 +1,13 @@
 """People at their browsers: who is signed in, how they look at the portal, and what their browser complained about."""
 
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from local.people import TENANT
+from tests.browser.languages import note_language
 from tests.running.stack import Stack
 
 # A figure that people feel is below 3 s; a busy machine gets twice that before a test fails.
@@ -27,11 +27,12 @@ PHONE = {"width": 360, "height": 800}
 
 
 class Visitors:
-    """Browsers of their own for several people; each signs in once."""
+    """Browsers of their own for several people, who look at the portal in this way; each signs in once."""
 
-    def __init__(self, chromium: Browser, stack: Stack) -> None:
+    def __init__(self, chromium: Browser, stack: Stack, look: Mapping[str, Any]) -> None:
         self._chromium = chromium
         self._stack = stack
+        self._look = look
         self._sessions: dict[str, Any] = {}
         self._open: list[BrowserContext] = []
         self._problems: list[str] = []
@@ -61,8 +62,9 @@ class Visitors:
         return self._sessions[email]
 
     def _context(self, **options: Any) -> BrowserContext:
-        settings = {"locale": "en-US", "viewport": DESKTOP, "base_url": self._stack.api.url, **options}
+        settings = {**self._look, "base_url": self._stack.api.url, **options}
         context = self._chromium.new_context(**settings)
+        note_language(context, settings["locale"], self._stack.api.url)
         context.set_default_timeout(2 * HARD_LIMIT_S * 1000)
         self._open.append(context)
         return context
@@ -103,7 +105,7 @@ def ask_for_code(page: Page, *, button: str = "Show the QR code") -> None:
 
 
 def qr_code(page: Page) -> Locator:
-    return page.get_by_role("img", name=re.compile("QR code to link"))
+    return page.get_by_role("img", name="QR code to link")
 
 
 def seconds_until_visible(locator: Locator) -> float:

@@ -176,6 +176,8 @@ def test_drafts_go_with_whoever_signs_out(open_page: Callable[..., Page], stack:
     box(page).fill("Custa dez")
     assert "Custa dez" in page.evaluate("JSON.stringify(localStorage)")
 
+    # On a phone the conversation has the window to itself.
+    page.goto(f"{HOME}/conversations")
     page.get_by_role("button", name="Sign out").click()
 
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()

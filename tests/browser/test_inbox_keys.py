@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.chats import Customer, box, hears
+from tests.browser.chats import LIST_BESIDE_THREAD, Customer, box, hears
 from tests.browser.people import HOME
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
@@ -73,6 +73,7 @@ def test_alt_and_arrows_go_through_the_list(admin: Page, linked_unit: str, rita:
 
 
 def test_search_is_reached_by_its_keys_and_a_slash_in_a_message_is_one(admin: Page, rita: Customer) -> None:
+    admin.set_viewport_size(LIST_BESIDE_THREAD)
     admin.goto(rita.address)
     search = admin.locator("[data-inbox-search]")
 
@@ -89,6 +90,7 @@ def test_search_is_reached_by_its_keys_and_a_slash_in_a_message_is_one(admin: Pa
 
 
 def test_question_mark_shows_the_keys_and_single_keys_can_be_turned_off(admin: Page, rita: Customer) -> None:
+    admin.set_viewport_size(LIST_BESIDE_THREAD)
     admin.goto(rita.address)
     keys, search = admin.locator("#composer-keys"), admin.locator("[data-inbox-search]")
 
@@ -187,7 +189,7 @@ def test_message_that_fails_is_told(admin: Page, rita: Customer, stack: Stack) -
 def test_sound_is_off_until_it_is_turned_on_and_is_heard_of_what_others_write(
     open_page: Callable[..., Page], linked_unit: str, rita: Customer, bia: Customer
 ) -> None:
-    page = open_page(ADMIN)
+    page = open_page(ADMIN, viewport=LIST_BESIDE_THREAD)
     page.add_init_script(SILENT_AUDIO)
     page.goto(rita.address)
     toggle = page.get_by_role("button", name="Sound of new messages")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.chats import Customer, box, hears
+from tests.browser.chats import LIST_BESIDE_THREAD, Customer, box, hears
 from tests.browser.looks import OpenPage
 from tests.running.stack import ADMIN, Stack
 
@@ -85,6 +85,7 @@ def test_news_of_another_conversation_leave_the_thread_where_it_is(
     admin: Page, stack: Stack, linked_unit: str, rita: Customer
 ) -> None:
     rita.has_written(60)
+    admin.set_viewport_size(LIST_BESIDE_THREAD)
     admin.goto(rita.address)
     thread = thread_of(rita)
     admin.wait_for_event("response", lambda answer: bool(thread.search(answer.url)) and answer.status == 204)
@@ -140,6 +141,7 @@ def test_quote_opened_while_a_message_goes_up_is_for_the_next_one(admin: Page, r
 def test_signs_written_with_alt_gr_are_keys_and_enter_that_ends_a_word_sends_nothing(
     admin: Page, rita: Customer
 ) -> None:
+    admin.set_viewport_size(LIST_BESIDE_THREAD)
     admin.goto(rita.address)
     page, search = admin.locator("body"), admin.locator("[data-inbox-search]")
 

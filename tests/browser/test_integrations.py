@@ -84,7 +84,7 @@ def test_address_hears_of_a_message_and_its_log_says_so(
     expect(log).to_contain_text("answered 500", timeout=WORKER_S)
     receiver.say(204)
     log.get_by_role("button", name="Send now").click()
-    expect(admin.locator(".delivery", has_text="204 in")).to_be_visible(timeout=WORKER_S)
+    expect(admin.locator(".delivery", has_text="204")).to_be_visible(timeout=WORKER_S)
     # Its own second attempt may have come first.
     assert len(receiver.told) >= 2
     assert {told.read(secret)["data"]["body"] for told in receiver.told} == {text}

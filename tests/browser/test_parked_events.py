@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FindProblems
+from tests.browser.languages import said
 from tests.browser.looks import AN_OPERATOR, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit
 from tests.running.stack import ADMIN, Stack
@@ -107,7 +108,7 @@ def test_unknown_instance_is_forgotten(operator: Page, stack: Stack) -> None:
     stack.rows.fetch(UNKNOWN, name, uuid4().bytes)
     operator.goto(f"{EVENTS}/unknown")
 
-    operator.get_by_role("button", name=f"Forget {name}").click()
+    operator.get_by_role("button", name=f"{said(operator, 'Forget')} {name}").click()
     expect(operator.get_by_role("heading", name="Forget 1 event?")).to_be_visible()
     operator.get_by_role("button", name="Forget").click()
 

@@ -1,6 +1,5 @@
 """An operator at the Evolution servers: adds a second one, and moves a linked unit to it without losing a message."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from playwright.sync_api import Page, expect
 from local import programs
 from local.processes import free_port
 from tests.browser.conftest import FindProblems
+from tests.browser.languages import said
 from tests.browser.looks import AN_OPERATOR, Sight
 from tests.browser.people import HOME, Visitors, link_unit, make_unit, qr_code
 from tests.running.clients import SimulatorApi
@@ -86,7 +86,7 @@ def test_moved_unit_shows_a_new_code_and_sends_what_waited(
     old_instance, simulator = stack.rows.instance_of(linked_unit), SimulatorApi(second_url)
     take_units(stack, True)
     operator.goto(f"{SERVERS}/{default_id(stack)}")
-    operator.get_by_role("link", name=re.compile(rf"Move to another server.*{name}")).click()
+    operator.get_by_role("link", name=f"{said(operator, 'Move to another server…')} {name}").click()
     operator.get_by_label("second").check()
     operator.get_by_role("button", name="Move the unit").click()
     expect(operator.get_by_role("heading", name=name, level=1)).to_be_visible()

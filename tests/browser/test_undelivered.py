@@ -58,5 +58,5 @@ def test_many_are_set_aside_without_a_script(open_page: Callable[..., Page], lin
     expect(page.get_by_role("heading", name="Set 3 messages aside?")).to_be_visible()
     page.get_by_role("button", name="Set aside").click()
 
-    expect(page.get_by_text("3 set aside.")).to_be_visible()
+    expect(page.get_by_text("3 set aside")).to_be_visible()
     expect(page.get_by_text(texts[0])).to_have_count(0)

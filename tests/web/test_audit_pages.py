@@ -75,7 +75,7 @@ def test_entry_says_who_did_what_and_from_where_and_leads_there(
     assert words_in(page)[0] == "ana@acme.test paused the campaign “Natal”."
     assert f'<a href="/t/acme/campaigns/{campaign.id}">' in page
     assert "from 192.0.2.1" in page
-    assert "Sending" in page
+    assert "Being sent" in page
 
 
 def test_newest_entry_comes_first(admin: FlaskClient, by_ana: TenantScope) -> None:

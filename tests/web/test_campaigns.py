@@ -34,7 +34,7 @@ def test_list_says_state_unit_and_progress(admin: FlaskClient, acme: TenantScope
 
     assert names_in(page) == ["Natal"]
     assert "Jardins" in page
-    assert "Sending" in page
+    assert "Being sent" in page
     assert "1 of 3 sent" in page
     assert "Ends today" in page or "Ends tomorrow" in page
 
