@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, case, select, update
+from sqlalchemy import RowMapping, case, func, select, update
 
 from portal import counters
-from portal.clock import now
 from portal.counters import Counted
 from portal.db import atomic, db, on_commit
 from portal.evolution import errors
@@ -67,7 +66,6 @@ def claim(owner_id: UUID, *, free: Mapping[UUID, int], keeping_ids: list[UUID]) 
         taking = {
             "units": units,
             "ahead_s": AHEAD_S,
-            "at": now(),
             "owner_id": owner_id,
             "keeping_ids": keeping_ids,
             "lid_suffix": LID_SUFFIX,
@@ -97,14 +95,14 @@ def seconds_to_next(servers: list[UUID]) -> float | None:
 
 def expire() -> int:
     """Fail what waited longer than its unit allows; returns how many."""
-    late = select(Message.id).where(Message.status == MessageStatus.QUEUED, Message.expires_at <= now())
+    late = select(Message.id).where(Message.status == MessageStatus.QUEUED, Message.expires_at <= func.now())
     late = late.order_by(Message.expires_at).limit(MOST_EXPIRED).with_for_update(skip_locked=True)
     failed = (
         update(Message)
         .where(Message.id.in_(late))
         .values(
             status=MessageStatus.FAILED,
-            failed_at=now(),
+            failed_at=func.now(),
             # A change waits for as long as WhatsApp takes it, whatever the unit allows.
             error_code=case((Message.kind.in_(CHANGES), errors.TOO_LATE), else_=EXPIRED),
         )

@@ -1,5 +1,6 @@
 """Which process owns what is in flight. A dead owner's work is put where the truth is: in doubt, or to do again."""
 
+import time
 from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
@@ -9,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
+from portal import clock
 from portal.clock import now
 from portal.db import atomic, db
 from portal.models import Campaign, Connection, Import, Lane, Message, MessageStatus, Relay
@@ -20,6 +22,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_S = 1.0
 DEAD_AFTER = timedelta(seconds=5)
 LOST = "worker_lost"
+# What the database said of the time is true then, if the answer took no longer than this.
+FRESH_S = 0.5
 
 
 def new_owner() -> UUID:
@@ -27,10 +31,20 @@ def new_owner() -> UUID:
 
 
 def beat(owner_id: UUID, queue: str) -> None:
-    """Say that this process lives; the first time makes its row, and so does the first after a long absence."""
+    """Say that this process lives; the first time makes its row, and so does the first after a long absence.
+
+    The answer tells the time, by which the process goes: what workers write is compared with what the database,
+    WhatsApp and other workers say, and a clock that jumped would stall, lose or double it.
+    """
     alive = insert(Relay).values(id=owner_id, queue=queue)
+    again = alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": func.now()})
+    asked_at = time.monotonic()
     with across_tenants("relays serve every tenant"), atomic():
-        db.session.execute(alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": func.now()}))
+        at = db.session.scalars(again.returning(func.clock_timestamp())).one()
+        took_s = time.monotonic() - asked_at
+    if took_s < FRESH_S:
+        # Never behind the database, whose times would lie in the future.
+        clock.follow(at, asked_at)
 
 
 def leave(owner_id: UUID) -> None:

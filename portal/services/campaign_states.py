@@ -118,7 +118,7 @@ def cancel(scope: TenantScope, campaign_id: UUID) -> Campaign:
         campaign = lock(scope, campaign_id)
         _check_state(campaign, *OPEN)
         before = {"state": campaign.state}
-        campaign.state, campaign.finished_at = CampaignState.CANCELLED, now()
+        campaign.state, campaign.finished_at = CampaignState.CANCELLED, func.clock_timestamp()
         campaign.number_check_at = None
         _take_back(scope, campaign, RecipientState.CANCELLED, CAMPAIGN_CANCELLED)
         left = scope.update(CampaignRecipient).where(
@@ -175,7 +175,7 @@ def begin(scope: TenantScope, campaign: Campaign) -> None:
 def halt(scope: TenantScope, campaign: Campaign, reason: PauseReason, details: dict[str, object] | None = None) -> None:
     """Pause the locked campaign, whoever or whatever decided it."""
     before = {"state": campaign.state}
-    campaign.state, campaign.paused_at = CampaignState.PAUSED, now()
+    campaign.state, campaign.paused_at = CampaignState.PAUSED, func.clock_timestamp()
     campaign.pause_reason, campaign.pause_details = reason, details
     _take_back(scope, campaign, RecipientState.PENDING, CAMPAIGN_PAUSED)
     audit.record(scope, "campaign.paused", ("campaign", campaign.id), before=before, after={"reason": reason})

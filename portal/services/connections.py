@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from flask_babel import gettext as _
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal import phone, queue
 from portal.clock import now
@@ -200,7 +200,7 @@ def set_status(connection: Connection, status: ConnectionStatus, reason: StatusR
 
 def note_wish(connection: Connection, action: ConnectionAction) -> None:
     """Let a worker do this, in place of whatever was asked before. The connection must be locked."""
-    connection.action, connection.action_requested_at = action, now()
+    connection.action, connection.action_requested_at = action, func.now()
     connection.action_attempts, connection.action_relay_id = 0, None
     on_commit(queue.wake_outbox)
 

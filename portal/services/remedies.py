@@ -3,10 +3,9 @@
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import literal
+from sqlalchemy import func, literal
 
 from portal import queue
-from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict
 from portal.models import Connection, ConnectionStatus, EventState, WebhookEvent
@@ -24,7 +23,7 @@ def check_now(scope: TenantScope, unit_id: UUID) -> None:
     """
     with atomic():
         connection = _lock_made(scope, unit_id)
-        connection.check_at, connection.webhook_checked_at = now(), None
+        connection.check_at, connection.webhook_checked_at = func.now(), None
         audit.record(scope, "connection.checked", ("unit", unit_id), before={"status": connection.status})
         on_commit(queue.wake_outbox)
 
@@ -38,7 +37,7 @@ def fetch_missed(scope: TenantScope, unit_id: UUID) -> None:
         connection = _lock_made(scope, unit_id)
         if connection.status != ConnectionStatus.CONNECTED:
             raise Conflict(_("This unit is not connected."))
-        connection.compare_at = now()
+        connection.compare_at = func.now()
         audit.record(scope, "connection.compared", ("unit", unit_id))
         on_commit(queue.wake_outbox)
 

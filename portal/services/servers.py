@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import queue
-from portal.clock import now
 from portal.db import atomic, db, on_commit
 from portal.errors import Conflict, Invalid, NotFound
 from portal.extensions import parts
@@ -92,7 +91,7 @@ def add_server(
 ) -> EvolutionServer:
     """Note a server and ask for a check of it. Raises Invalid."""
     wanted = checked(name, url, api_key, capacity, accepts_units, needs_key=True)
-    server = EvolutionServer(check_requested_at=now())
+    server = EvolutionServer(check_requested_at=func.now())
     _apply(server, wanted)
     try:
         with across_tenants(WHY), atomic():
@@ -234,7 +233,7 @@ def _apply(server: EvolutionServer, wanted: Settings) -> None:
 
 
 def _ask_for_check(server: EvolutionServer) -> None:
-    server.check_requested_at = now()
+    server.check_requested_at = func.now()
     on_commit(queue.wake_outbox)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from flask_babel import gettext as _
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
 from portal import phone, queue
@@ -139,7 +140,7 @@ def _refuse_number_of_another_phone(scope: TenantScope, unit_id: UUID, number: o
 def _ask_for_check(scope: TenantScope, unit_id: UUID) -> None:
     """Evolution drops what the unit does not want, so it has to hear of the change."""
     linked = scope.update(Connection).where(Connection.unit_id == unit_id, Connection.check_at.is_not(None))
-    soon = linked.values(check_at=now(), webhook_checked_at=None)
+    soon = linked.values(check_at=func.now(), webhook_checked_at=None)
     db.session.execute(soon.execution_options(synchronize_session=False))
     on_commit(queue.wake_outbox)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from flask_babel import gettext as _
+from sqlalchemy import func
 
-from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Conflict, NotFound
 from portal.models import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookTopic
@@ -57,7 +57,7 @@ def replay_failed(scope: TenantScope, endpoint_id: UUID, *, topic: WebhookTopic 
 def _as_new() -> dict[str, object]:
     """What a delivery is before its first attempt."""
     unanswered = dict.fromkeys(("last_attempt_at", "delivered_at", "response_status", "error_code", "took_ms"))
-    return {"state": DeliveryState.WAITING, "attempts": 0, "next_attempt_at": now(), **unanswered}
+    return {"state": DeliveryState.WAITING, "attempts": 0, "next_attempt_at": func.now(), **unanswered}
 
 
 def _record(scope: TenantScope, endpoint_id: UUID, ids: Sequence[UUID]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal import queue
 from portal.clock import now
@@ -32,7 +32,7 @@ def rotate(scope: TenantScope, unit_id: UUID) -> None:
         connection.previous_accepted_until = now() + PREVIOUS_INSTANCE_ACCEPTED_FOR
         connection.webhook_secret_hash = fingerprint(secret)
         connection.webhook_secret_encrypted = parts.vault.encrypt(secret)
-        connection.check_at, connection.webhook_checked_at = now(), None
+        connection.check_at, connection.webhook_checked_at = func.now(), None
         audit.record(scope, "connection.webhook_secret_rotated", ("unit", unit_id))
         on_commit(queue.wake_outbox)
 

@@ -12,10 +12,15 @@ SETTLE_S = 60
 
 @dataclass(frozen=True)
 class Account:
-    """Text -> status in the portal, and text -> how often it left."""
+    """Text -> status in the portal, text -> how often it left, and text -> how many rows it has."""
 
     statuses: dict[str, str]
     left: Counter[str]
+    rows: Counter[str]
+
+    @property
+    def doubled(self) -> list[str]:
+        return [text for text, number in self.rows.items() if number > 1]
 
     @property
     def left_twice(self) -> list[str]:
@@ -48,10 +53,13 @@ def settle(stack: Stack, texts: list[str]) -> Account:
         return not (account.not_at_an_end or account.left_but_not_said)
 
     until(is_settled, "end of all messages", within_s=SETTLE_S)
-    return take_account(stack, texts)
+    account = take_account(stack, texts)
+    assert account.doubled == []
+    return account
 
 
 def take_account(stack: Stack, texts: list[str]) -> Account:
     wanted = set(texts)
     left = Counter(text for text in stack.simulator.sent_texts() if text in wanted)
-    return Account(stack.rows.statuses(texts), left)
+    rows = stack.rows.outbound(texts)
+    return Account(dict(rows), left, Counter(text for text, _ in rows))

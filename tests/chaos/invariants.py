@@ -1,4 +1,4 @@
-"""Whether a portal that was disturbed comes to rest, and what must be true of it then."""
+"""Whether a portal that was disturbed comes to rest, and what is found of it then; `rules` says what must be true."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,23 +9,25 @@ import requests
 
 from local.programs import answers
 from portal.queue import QUEUES
-from tests.chaos.accounts import GONE, Account, take_account
+from tests.chaos.accounts import Account, take_account
 from tests.chaos.load import Load
-from tests.chaos.site import WORKERS, Site
+from tests.chaos.rules import WORKERS, Found, broken_rules, still_waiting
+from tests.chaos.site import Site
 from tests.running.campaigns import Organiser, Verdict, judge
+from tests.running.clients import Rows
 from tests.running.leaks import leaks_of
 from tests.running.waiting import until
 
 REST_S = 180
 PROBE_S = 20
-ENDS = {*GONE, "failed", "unconfirmed"}
-# Two processes serve, and a worker has one for each queue. Of each the pool keeps so many connections.
-PROCESSES, KEPT = 2 + WORKERS * len(QUEUES), 10
 OPEN_EVENTS = "webhook_events WHERE state = 'new' AND unit_id IS NOT NULL"
 PARKED = "SELECT event, error, count(*) AS number FROM webhook_events WHERE state = 'parked' GROUP BY 1, 2"
 BACKENDS = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 # Nothing of a portal at rest stands in a transaction for so long.
-IN_TRANSACTION = f"{BACKENDS} AND state LIKE 'idle in transaction%%' AND state_change < now() - interval '5 s'"
+TRANSACTION_S = 5
+IN_TRANSACTION = (
+    f"{BACKENDS} AND state LIKE 'idle in transaction%%' AND state_change < clock_timestamp() - %s * interval '1 second'"
+)
 ALIVE = "relays WHERE heartbeat_at > now() - interval '3 s'"
 
 
@@ -47,31 +49,32 @@ def come_to_rest(site: Site, load: Load, organiser: Organiser, campaign_id: UUID
     except AssertionError as e:
         e.add_note(f"still: {unrest(site, load, campaign_id)}")
         raise
-    stuck = stuck_lanes(site, load.word)
-    account, verdict = take_account(site.stack, load.replies), judge_of(site, campaign_id)
-    connections = site.stack.rows.count(BACKENDS)
+    waiting = stuck_lanes(site, load.word)
+    rows = site.stack.rows
     counts = organiser.counts([campaign_id])[campaign_id]
-    told = Counter({str(rung): number for rung, number in counts.by_rung.items() if number})
-    found = {
-        "questions not there once": not_once(site, load.questions),
-        "events that could not be applied": site.stack.rows.fetch(PARKED),
-        "replies without an end": [text for text, status in account.statuses.items() if status not in ENDS],
-        "replies without a row": [text for text in load.replies if text not in account.statuses],
-        "replies that left twice": account.left_twice,
-        "replies said to be gone": account.said_gone_but_never_left,
-        "statuses that fell": load.falls,
-        "campaign": [verdict.open, verdict.lost, verdict.unsaid, verdict.repeated, verdict.astray],
-        "counts against the ledger": [] if told == verdict.rungs else [told, verdict.rungs],
-        "stuck lanes": stuck,
-        "transactions left open": site.stack.rows.count(IN_TRANSACTION),
-        "connections": connections if connections > PROCESSES * KEPT else 0,
-        "secrets in logs": leaks_of(site.stack),
-    }
-    return Rest(rested_s, account, verdict, connections, {name: what for name, what in found.items() if any_of(what)})
+    found = Found(
+        questions=load.questions,
+        received=rows.received(load.questions),
+        parked=parked_events(rows),
+        replies=load.replies,
+        account=take_account(site.stack, load.replies),
+        falls=load.heights.falls,
+        verdict=judge_of(site, campaign_id),
+        counts=Counter({str(rung): number for rung, number in counts.by_rung.items() if number}),
+        waiting=waiting,
+        open_transactions=open_transactions(rows),
+        connections=rows.count(BACKENDS),
+        leaks=leaks_of(site.stack),
+    )
+    return Rest(rested_s, found.account, found.verdict, found.connections, broken_rules(found))
 
 
-def any_of(what: object) -> bool:
-    return any(what) if isinstance(what, list) else bool(what)
+def parked_events(rows: Rows) -> list[dict[str, object]]:
+    return rows.fetch(PARKED)
+
+
+def open_transactions(rows: Rows, *, for_s: float = TRANSACTION_S) -> int:
+    return rows.count(IN_TRANSACTION, for_s)
 
 
 def unrest(site: Site, load: Load, campaign_id: UUID) -> dict[str, object]:
@@ -102,11 +105,6 @@ def judge_of(site: Site, campaign_id: UUID) -> Verdict:
     return judge(site.stack.rows, site.stack.simulator, [campaign_id])
 
 
-def not_once(site: Site, questions: list[str]) -> list[str]:
-    times = Counter(site.stack.rows.received(questions))
-    return [f"{text}: {times[text]}" for text in questions if times[text] != 1]
-
-
 def stuck_lanes(site: Site, word: str) -> list[str]:
     """The units from which one more text does not leave soon."""
     texts = {f"{word} last reply of {unit}, to be sent once": unit for unit in site.instances}
@@ -114,8 +112,7 @@ def stuck_lanes(site: Site, word: str) -> list[str]:
         site.stack.api.send(unit, phone=f"+5511933330{place:03d}", text=text)
 
     def waiting() -> list[str]:
-        statuses = site.stack.rows.statuses(list(texts))
-        return [f"{unit}: {statuses[text]}" for text, unit in texts.items() if statuses[text] not in GONE]
+        return still_waiting(texts, site.stack.rows.statuses(list(texts)))
 
     try:
         until(lambda: not waiting(), "last replies", within_s=PROBE_S)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import psycopg
 import requests
 
+from tests.chaos.rules import Heights
 from tests.chaos.site import Site
 from tests.inbox.payloads import message
-from tests.running.door import Door
+from tests.running.door import ANSWER_S, Door
 
 EVERY_S = 1.0
 # As Evolution does, each is asked again later than before.
@@ -22,17 +23,6 @@ LOOK_S = 0.25
 # So many may wait for their acknowledgement. With far more than the web has threads, none is served in time.
 ASKERS = 24
 PEOPLE = 20
-# Of a send; what stands higher was never below. A refusal is told after the acceptance, and may turn out to be wrong.
-HEIGHTS = {
-    "queued": 0,
-    "sending": 0,
-    "unconfirmed": 1,
-    "sent": 2,
-    "failed": 3,
-    "delivered": 4,
-    "read": 5,
-    "cancelled": 6,
-}
 OUTBOUND = "SELECT id, body, status FROM messages WHERE direction = 'outbound'"
 Ask = Callable[[], requests.Response]
 
@@ -45,9 +35,8 @@ class Load:
     word: str
     questions: list[str] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
-    falls: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
-    _heights: dict[str, int] = field(default_factory=dict)
+    heights: Heights = field(default_factory=Heights)
     _asked: list[Future[None]] = field(default_factory=list)
     _watching: Future[None] = field(default_factory=Future)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(ASKERS))
@@ -89,7 +78,7 @@ class Load:
         api = self.site.stack.api
         body = {"phone": f"+{phone}", "message": text, "unitId": unit, "clientMessageId": text.replace(" ", "-")}
         headers = {"Authorization": f"Bearer {api.token}"}
-        if self._is_taken(lambda: requests.post(f"{api.url}/messages", json=body, headers=headers, timeout=10)):
+        if self._is_taken(lambda: requests.post(f"{api.url}/messages", json=body, headers=headers, timeout=ANSWER_S)):
             self.replies.append(text)
 
     def _is_taken(self, ask: Ask) -> bool:
@@ -106,14 +95,9 @@ class Load:
         """Note each message that fell; while the database is away nothing is seen."""
         while not self._is_over.wait(LOOK_S):
             try:
-                rows = self.site.stack.rows.fetch(OUTBOUND)
+                self.heights.note(self.site.stack.rows.fetch(OUTBOUND))
             except psycopg.OperationalError:
                 continue
-            for row in rows:
-                height = HEIGHTS[row["status"]]
-                if height < self._heights.get(row["id"], 0):
-                    self.falls.append(f"{row['body']}: {row['status']}")
-                self._heights[row["id"]] = height
 
 
 def refusal_of(ask: Ask) -> str:

@@ -65,7 +65,7 @@ class Strike:
 
 
 # Every kind once.
-SHORT = Scenario("everything once", tuple(Fault), strikes=len(Fault), duration_s=20)
+SHORT = Scenario("everything once", tuple(Fault), strikes=len(Fault), duration_s=15)
 KILLS = (Fault.WEB_KILLED, Fault.WORKER_KILLED, Fault.CHILD_KILLED)
 LONG = (
     Scenario("kills", (*KILLS, Fault.BACKEND_KILLED), strikes=16, duration_s=60),

@@ -15,11 +15,11 @@ from local.postgres import SOCKET_NAME
 from local.services import DATABASE, Prefer, Services
 from tests.chaos.conftest import FLAGS
 from tests.chaos.proxies import Proxy, Reach, proxying
+from tests.chaos.rules import WORKERS
 from tests.chaos.scenarios import Fault
 from tests.chaos.surroundings import Clock, SmallDisk, jumping_clock, small_disk
 from tests.running.stack import Stack, open_stack
 
-WORKERS = 2
 # Of a small disk the log must leave most to what is written meanwhile.
 SETTINGS = ("min_wal_size = '32MB'", "max_wal_size = '64MB'")
 

@@ -189,11 +189,15 @@ class Rows:
 
     def statuses(self, texts: list[str]) -> dict[str, str]:
         """Text -> status of the outbound messages with one of these texts, each of which must be there once."""
-        query = "SELECT body, status FROM messages WHERE direction = 'outbound' AND body = ANY(%s)"
-        found = self.fetch(query, texts)
-        statuses = {row["body"]: row["status"] for row in found}
+        found = self.outbound(texts)
+        statuses = dict(found)
         assert len(found) == len(statuses), "a text has more than one row"
         return statuses
+
+    def outbound(self, texts: list[str]) -> list[tuple[str, str]]:
+        """Text and status of each outbound message with one of these texts."""
+        query = "SELECT body, status FROM messages WHERE direction = 'outbound' AND body = ANY(%s)"
+        return [(row["body"], row["status"]) for row in self.fetch(query, texts)]
 
     def reasons(self, texts: list[str]) -> dict[str, int]:
         """Error code -> how many of the messages that are not gone have it."""

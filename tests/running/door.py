@@ -9,6 +9,9 @@ import requests
 from tests.inbox.payloads import at, webhook
 from tests.running.stack import Stack
 
+# As long as Evolution waits for an answer.
+ANSWER_S = 30
+
 
 class Door:
     """The webhook of one unit, as its instance at Evolution knows it."""
@@ -33,7 +36,7 @@ class Door:
         signed = {"Authorization": f"Bearer {jwt.encode(claims, self._jwt_key, algorithm='HS256')}"}
         body = webhook(event, data, instance=instance or self._instance, told_at=at(0))
         url = self._url.replace("/evolution/", f"/{provider}/")
-        return requests.post(url, json=body, headers=signed, timeout=10)
+        return requests.post(url, json=body, headers=signed, timeout=ANSWER_S)
 
     def post_until_taken(self, event: str, data: Any) -> int:
         """How many posts failed before it was taken."""

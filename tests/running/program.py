@@ -39,6 +39,9 @@ class Program:
     def start(self, *flags: str) -> None:
         """Start it and wait until it answers."""
         self.begin(*flags)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
         until(self._lives_and_is_ready, f"answer of {self.name}", within_s=START_S)
 
     def begin(self, *flags: str) -> None:

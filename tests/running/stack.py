@@ -102,9 +102,15 @@ def open_stack(
         env = {**_environment(instance, services.url_of(database), redis.url), **settings}
         subprocess.run(programs.setup(folder), env=env, check=True, capture_output=True)
         stack = _make_stack(instance, env, redis, workers=workers, detour=detour)
-        for program in (stack.evolution, stack.web, *stack.workers):
+        ending.callback(stack.evolution.stop)
+        stack.evolution.start(*flags)
+        # Side by side: each loads the whole portal first.
+        portal = (stack.web, *stack.workers)
+        for program in portal:
             ending.callback(program.stop)
-            program.start(*(flags if program is stack.evolution else ()))
+            program.begin()
+        for program in portal:
+            program.wait_until_ready()
         stack.api.sign_in(ADMIN, stack.passwords[ADMIN])
         yield stack
 

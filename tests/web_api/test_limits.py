@@ -174,3 +174,19 @@ def test_api_goes_on_and_counts_by_itself_while_redis_is_away(client: FlaskClien
 @pytest.mark.usefixtures("redis_away")
 def test_wrong_token_is_refused_while_redis_is_away(client: FlaskClient, acme: Company) -> None:
     assert call(client, "GET", UNITS, "guess").status_code == 401
+
+
+@pytest.mark.parametrize("name", ["incr", "get_expiry"])
+def test_request_that_notices_second_that_redis_is_away_goes_on(
+    client: FlaskClient, acme: Company, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        # Another one has noticed it meanwhile.
+        limits.limiter._storage_dead = True
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(limits.limiter, "_storage_dead", False)
+    monkeypatch.setattr(RedisStorage, "check", lambda storage: False)
+    monkeypatch.setattr(RedisStorage, name, fail)
+
+    assert call(client, "GET", UNITS, acme.admin).status_code == 200
