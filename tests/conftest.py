@@ -22,7 +22,7 @@ from xdist.remote import Producer
 
 from local import postgres
 from local.services import Services
-from portal import counters
+from portal import clock, counters
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
@@ -114,6 +114,14 @@ def app(services: Services, schema: str, worker_name: str) -> Iterator[Flask]:
     with app.app_context():
         db.engine.dispose()
     services.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_clock() -> Iterator[None]:
+    """The machine's: a worker that a test plays would leave the process with a clock that nobody sets any more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "_origin", None)
+        yield
 
 
 @pytest.fixture(autouse=True)
