@@ -16,6 +16,7 @@ from sqlalchemy import (
     Result,
     Select,
     Update,
+    UpdateBase,
     Uuid,
     bindparam,
     delete,
@@ -91,7 +92,15 @@ class TenantScope:
     def insert(self, model: type[Base], rows: Iterable[Mapping[str, Any]]) -> Insert:
         """Insert these rows, stamped with the tenant."""
         stamped = [{**row, "tenant_id": self.tenant_id} for row in rows]
-        return insert(model).values(stamped).execution_options(tenant_scoped=self.tenant_id)
+        # Of several rows SQLAlchemy writes the statement anew each time.
+        values = stamped[0] if len(stamped) == 1 else stamped
+        return insert(model).values(values).execution_options(tenant_scoped=self.tenant_id)
+
+    def insert_one(self, model: type[Base]) -> Insert:
+        """For a form: insert the row whose columns `execute` is given, stamped with the tenant."""
+        # Not in bulk, which returns nothing.
+        one = {"tenant_scoped": self.tenant_id, "dml_strategy": "orm"}
+        return insert(model).values(tenant_id=self._owner).execution_options(**one)
 
     def insert_missing(self, model: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert those of the rows that are not there yet, however many: one statement whose text never changes."""
@@ -166,17 +175,17 @@ _NO_TENANT = UUID(int=0)
 
 
 class Form:
-    """A select that is built once for the scopes of all tenants.
+    """A statement that is built once for the scopes of all tenants.
 
     For statements that are large and asked all the time: to build one takes longer than its answer. `build` gets a
     scope that leaves open whose it is, and names its own values with `bindparam`; `TenantScope.execute` fills in both.
     """
 
-    def __init__(self, build: Callable[[TenantScope], Select[Any]]) -> None:
+    def __init__(self, build: Callable[[TenantScope], UpdateBase | Select[Any]]) -> None:
         self._build = build
-        self._built: dict[bool, Select[Any]] = {}
+        self._built: dict[bool, UpdateBase | Select[Any]] = {}
 
-    def statement(self, *, is_limited: bool) -> Select[Any]:
+    def statement(self, *, is_limited: bool) -> UpdateBase | Select[Any]:
         """The open statement, for scopes of some units only or of all."""
         if is_limited not in self._built:
             user_id: Any = bindparam("scope_user_id", type_=Uuid())

@@ -43,6 +43,7 @@ def test_scope_sees_its_own_rows_only(acme: Company, rival: Company) -> None:
             acme.scope.get(Message, rival.message.id)
 
 
+NEW_CONTACT = Form(lambda scope: scope.insert_one(Contact).returning(Contact))
 OWN_UNITS = Form(lambda scope: scope.select(Unit, Unit.id, bindparam("said", type_=String())))
 
 
@@ -74,6 +75,20 @@ def test_form_is_filled_in_by_the_bound_scope_only(acme: Company, rival: Company
         seen = list(acme.scope.execute(OWN_UNITS, **theirs))
 
     assert [row[0] for row in seen] == [acme.unit.id]
+
+
+def test_form_that_inserts_is_stamped_by_the_bound_scope(acme: Company, rival: Company) -> None:
+    row = {"id": uuid4(), "phone": "12125550001", "tenant_id": rival.scope.tenant_id}
+
+    with acting_for(acme.scope):
+        with pytest.raises(UnscopedQuery):
+            rival.scope.execute(NEW_CONTACT, **row)
+        with pytest.raises(UnscopedQuery):
+            db.session.execute(NEW_CONTACT.statement(is_limited=False), {**row, "scope_tenant_id": row["tenant_id"]})
+        with atomic():
+            inserted = acme.scope.execute(NEW_CONTACT, **row).scalar_one()
+
+    assert (inserted.id, inserted.tenant_id, inserted.phone) == (row["id"], acme.scope.tenant_id, row["phone"])
 
 
 def test_scope_stamps_what_it_adds_and_inserts(acme: Company, rival: Company) -> None:

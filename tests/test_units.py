@@ -8,6 +8,7 @@ from portal.clock import now
 from portal.db import atomic, db
 from portal.errors import Conflict, Invalid, NotFound
 from portal.models import AuditEvent, Connection, ConnectionStatus, Lane, Unit
+from portal.queries import unit_lists
 from portal.queries import units as queries
 from portal.services import units
 from portal.tenancy import acting_for
@@ -217,7 +218,7 @@ def test_archived_unit_leaves_the_list_and_keeps_its_rows(acme: Company) -> None
     with acting_for(acme.scope):
         units.archive_unit(acme.scope, unit.id)
 
-        assert [row.unit.slug for row in queries.list_units(acme.scope)] == ["centro"]
+        assert [row.unit.slug for row in unit_lists.list_units(acme.scope)] == ["centro"]
         assert acme.scope.get(Unit, unit.id).archived_at is not None
 
 
@@ -237,6 +238,6 @@ def test_list_shows_each_unit_with_its_own_connection(acme: Company) -> None:
     make_unit(acme.scope, "norte")
 
     with acting_for(acme.scope):
-        rows = {row.unit.slug: row.connection.phone for row in queries.list_units(acme.scope)}
+        rows = {row.unit.slug: row.connection.phone for row in unit_lists.list_units(acme.scope)}
 
     assert rows == {"centro": "5511999990001", "praia": "5511999990009", "norte": None}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, false, func, or_, select
 
 from portal.clock import now
 from portal.db import db
-from portal.models import Connection, ConnectionStatus, Unit
+from portal.models import Connection, ConnectionAction, ConnectionStatus, Unit
 from portal.queries.units import get_connection
 from portal.tenancy import TenantScope, across_tenants
 
@@ -71,6 +71,28 @@ def silent_since(connection: Connection) -> datetime | None:
     if heard_at is None or now() - heard_at <= max(SHORTEST_SILENCE, usual):
         return None
     return heard_at
+
+
+def is_in_doubt(*, anybody_heard: bool) -> ColumnElement[bool]:
+    """Whether a unit is shown as connected while its checked state says otherwise; for statements about many units."""
+    made_at, present = Connection.instance_made_at, now()
+    is_stale = (
+        Connection.check_at.is_not(None)
+        & made_at.is_not(None)
+        & (func.greatest(Connection.checked_at, made_at) < present - STALE_AFTER)
+    )
+    is_flapping = (Connection.losses_since > present - FLAPPING_WITHIN) & (Connection.losses >= FLAPPING_AFTER)
+    usual_s = UNUSUAL * func.coalesce(Connection.usual_gap_s, 0.0)
+    longest_s = func.greatest(SHORTEST_SILENCE.total_seconds(), usual_s)
+    heard_at = func.greatest(Connection.last_event_at, Connection.connected_at)
+    is_silent = heard_at < present - func.make_interval(0, 0, 0, 0, 0, 0, longest_s) if anybody_heard else false()
+    is_connected = (Connection.status == ConnectionStatus.CONNECTED) & is_left_alone()
+    return is_connected & or_(is_stale, is_flapping, is_silent)
+
+
+def is_left_alone() -> ColumnElement[bool]:
+    """Whether nobody asked for anything to be done with a unit's connection; a check is the portal's own question."""
+    return Connection.action.is_(None) | (Connection.action == ConnectionAction.CHECK)
 
 
 def _checked_state(connection: Connection, *, anybody_heard: bool) -> CheckedState:

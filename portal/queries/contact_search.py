@@ -28,14 +28,19 @@ def matches(scope: TenantScope, text: str) -> ColumnElement[bool]:
     return or_(_fits(Contact, text), Contact.id.in_(led_here))
 
 
+def has_words(name: Any, text: str) -> ColumnElement[bool]:
+    """Whether a name has all of these words in it, in capitals or not, with accents or without."""
+    # One regular expression is four times as fast as a name whose accents are translated away.
+    return and_(*(name.regexp_match(_pattern(word), flags="i") for word in text[:LONGEST_SEARCH].split()))
+
+
 def _fits(contact: Any, text: str) -> ColumnElement[bool]:
     text = text[:LONGEST_SEARCH]
-    # One regular expression is four times as fast as a name whose accents are translated away.
-    has_words = and_(*(contact.name.regexp_match(_pattern(word), flags="i") for word in text.split()))
+    is_named = has_words(contact.name, text)
     digits = re.sub(r"\D", "", text).lstrip("0") if _TELEPHONE.fullmatch(text) else ""
     if len(digits) < FEWEST_DIGITS:
-        return has_words
-    return or_(contact.phone.contains(digits), *(contact.phone.like(one) for one in _with_ninth(digits)), has_words)
+        return is_named
+    return or_(contact.phone.contains(digits), *(contact.phone.like(one) for one in _with_ninth(digits)), is_named)
 
 
 def _pattern(word: str) -> str:

@@ -116,16 +116,8 @@ def get_message(scope: TenantScope, message_id: UUID) -> Message:
 
 def find_sent(scope: TenantScope, unit_id: UUID, *, phone: str, client_message_id: str) -> Message | None:
     """What the unit was asked to send to that canonical number under that id, whoever holds the unit meanwhile."""
-    of_conversation = (Conversation.tenant_id == Message.tenant_id) & (Conversation.id == Message.conversation_id)
-    person = func.coalesce(Contact.merged_into_id, Contact.id)
-    of_contact = (Contact.tenant_id == Conversation.tenant_id) & (person == Conversation.contact_id)
-    statement = (
-        scope.select(Message)
-        .join(Conversation, of_conversation)
-        .join(Contact, of_contact)
-        .where(Contact.phone == phone, Conversation.unit_id == unit_id, Message.client_message_id == client_message_id)
-    )
-    message: Message | None = db.session.scalar(statement)
+    found = scope.execute(_SENT, unit=unit_id, phone=phone, client_message_id=client_message_id)
+    message: Message | None = found.scalar()
     return message
 
 
@@ -187,9 +179,26 @@ def _messages(scope: TenantScope, *where: ColumnElement[bool]) -> Select[Any]:
     return some.execution_options(populate_existing=True)
 
 
+def _sent(scope: TenantScope) -> Select[Any]:
+    of_conversation = (Conversation.tenant_id == Message.tenant_id) & (Conversation.id == Message.conversation_id)
+    person = func.coalesce(Contact.merged_into_id, Contact.id)
+    of_contact = (Contact.tenant_id == Conversation.tenant_id) & (person == Conversation.contact_id)
+    return (
+        scope.select(Message)
+        .join(Conversation, of_conversation)
+        .join(Contact, of_contact)
+        .where(
+            Contact.phone == bindparam("phone"),
+            Conversation.unit_id == bindparam("unit"),
+            Message.client_message_id == bindparam("client_message_id"),
+        )
+    )
+
+
 _CONVERSATION = bindparam("conversation", type_=Uuid())
 _PLACE = tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("id", type_=Uuid()))
 _ROW = Form(lambda scope: with_contact(scope).where(Conversation.id == _CONVERSATION))
 _NEWEST = Form(_messages)
 _BEFORE = Form(lambda scope: _messages(scope, tuple_(Message.occurred_at, Message.id) < _PLACE))
 _SINCE = Form(lambda scope: _messages(scope, tuple_(Message.occurred_at, Message.id) >= _PLACE))
+_SENT = Form(_sent)

@@ -41,6 +41,7 @@ RECENT = timedelta(hours=24)
 NEWEST_MESSAGES = 200
 HANDED_OVER = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ)
 ARRIVED = (MessageStatus.DELIVERED, MessageStatus.READ)
+IS_LIVING = Unit.archived_at.is_(None)
 IN_TROUBLE = (MessageStatus.FAILED, MessageStatus.UNCONFIRMED)
 
 
@@ -51,6 +52,14 @@ class UnitRow:
     unit: Unit
     connection: Connection
     lane: Lane
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time zone in which there are units, and how many hours a message of theirs may wait at most."""
+
+    time_zone: str
+    message_lifetime_h: int
 
 
 @dataclass(frozen=True)
@@ -94,16 +103,31 @@ class Beginnings:
     people: int
 
 
-def list_units(scope: TenantScope) -> list[UnitRow]:
-    """Every unit that is not archived, by name."""
-    statement = (
-        scope.select(Unit, Unit, Connection, Lane)
+def list_units(scope: TenantScope, *conditions: ColumnElement[bool], limit: int) -> list[UnitRow]:
+    """The first units by name that are not archived and of which these conditions hold."""
+    # Found by themselves: to put the whole rows of very many units in order takes several times as long.
+    found = living(scope, Unit.id).where(*conditions) if conditions else scope.select(Unit, Unit.id).where(IS_LIVING)
+    first = found.order_by(Unit.name, Unit.id).limit(limit)
+    statement = living(scope, Unit, Connection, Lane).where(Unit.id.in_(first)).order_by(Unit.name, Unit.id)
+    return [UnitRow(*row) for row in db.session.execute(statement.execution_options(populate_existing=True))]
+
+
+def living(scope: TenantScope, *columns: Any) -> Select[Any]:
+    """Of the units that are not archived, with their connections and lanes."""
+    return (
+        scope.select(Unit, *columns)
+        .select_from(Unit)
         .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
         .join(Lane, (Lane.tenant_id == Unit.tenant_id) & (Lane.unit_id == Unit.id))
-        .where(Unit.archived_at.is_(None))
-        .order_by(Unit.name, Unit.id)
+        .where(IS_LIVING)
     )
-    return [UnitRow(*row) for row in db.session.execute(statement.execution_options(populate_existing=True))]
+
+
+def list_clocks(scope: TenantScope) -> list[Clock]:
+    """The clocks of the units that are not archived."""
+    longest = func.max(Unit.message_lifetime_h)
+    statement = scope.select(Unit, Unit.time_zone, longest).where(IS_LIVING).group_by(Unit.time_zone)
+    return [Clock(*row) for row in db.session.execute(statement)]
 
 
 def find_waiting(scope: TenantScope) -> Waiting | None:
@@ -115,15 +139,15 @@ def find_waiting(scope: TenantScope) -> Waiting | None:
     return Waiting(*found) if found else None
 
 
-def count_today(scope: TenantScope, units: Sequence[Unit]) -> dict[int, Tally]:
+def count_today(scope: TenantScope, clocks: Sequence[Clock]) -> dict[int, Tally]:
     """Hour of the day, by each unit's own clock -> what happened in it; hours in which nothing did are left out.
 
     A message counts when it came in, left, failed or fell in doubt; one that a person decided about is no trouble.
     """
-    if not units:
+    if not clocks:
         return {}
     # What leaves today was written within the time that a message may wait: the ids begin with theirs.
-    earliest = min(_midnight_of(unit) - timedelta(hours=unit.message_lifetime_h) for unit in units)
+    earliest = min(_midnight_of(clock) - timedelta(hours=clock.message_lifetime_h) for clock in clocks)
     hour = extract("hour", func.timezone(Unit.time_zone, _happened_at())).label("hour")
     statement = (
         scope.select(Message, hour, *_tallied())
@@ -147,16 +171,16 @@ def is_counted() -> ColumnElement[bool]:
     return Message.kind.not_in(ABOUT_ANOTHER) | Message.status.in_(IN_TROUBLE)
 
 
-def count_new_conversations(scope: TenantScope, units: Sequence[Unit]) -> int:
+def count_new_conversations(scope: TenantScope, clocks: Sequence[Clock]) -> int:
     """How many began today; those that the phone brought when it was linked ended before."""
-    if not units:
+    if not clocks:
         return 0
     statement = (
         scope.select(Conversation, func.count())
         .select_from(Conversation)
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
         .where(
-            Conversation.id >= first_id_at(min(map(_midnight_of, units))),
+            Conversation.id >= first_id_at(min(map(_midnight_of, clocks))),
             Conversation.created_at >= _midnight(),
             Conversation.last_message_at >= _midnight(),
             Unit.archived_at.is_(None),
@@ -251,6 +275,6 @@ def _midnight() -> ColumnElement[datetime]:
     return func.date_trunc("day", func.now(), Unit.time_zone)
 
 
-def _midnight_of(unit: Unit) -> datetime:
-    local = now().astimezone(ZoneInfo(unit.time_zone))
+def _midnight_of(clock: Clock) -> datetime:
+    local = now().astimezone(ZoneInfo(clock.time_zone))
     return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

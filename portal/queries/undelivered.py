@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, desc, exists, func, literal, select, true
@@ -69,6 +69,15 @@ class Group:
 
 
 @dataclass(frozen=True)
+class ReasonCount:
+    """How many went wrong for one reason, of whichever unit."""
+
+    bucket: Bucket
+    reason: str | None
+    number: int
+
+
+@dataclass(frozen=True)
 class UndeliveredRow:
     """A message, whom it is for, and the unit that sends it."""
 
@@ -103,13 +112,24 @@ def went_wrong_at(row: UndeliveredRow, bucket: Bucket) -> datetime:
 
 def list_groups(scope: TenantScope, filters: Iterable[Filter] = EACH_BUCKET) -> list[Group]:
     """What waits of these filters, else all, by unit, bucket and reason; the most first."""
-    units = {unit.id: unit for unit in db.session.scalars(_living_units(scope))}
+    found = [(wanted.bucket, row) for wanted in filters for row in db.session.execute(_grouped(scope, wanted))]
+    own = scope.select(Unit).where(among(Unit.id, {row.unit_id for _bucket, row in found}))
+    units = {unit.id: unit for unit in db.session.scalars(own)}
     groups = [
-        Group(units[unit_id], wanted.bucket, reason, count, oldest, newest)
-        for wanted in filters
-        for unit_id, reason, count, oldest, newest in db.session.execute(_grouped(scope, wanted))
+        Group(units[unit_id], bucket, reason, count, oldest, newest)
+        for bucket, (unit_id, reason, count, oldest, newest) in found
     ]
     return sorted(groups, key=lambda group: (-group.count, group.unit.name, group.reason or ""))
+
+
+def count_reasons(scope: TenantScope) -> list[ReasonCount]:
+    """What waits of all units together, by bucket and reason; the most first."""
+    counts = [
+        ReasonCount(wanted.bucket, reason, number)
+        for wanted in EACH_BUCKET
+        for reason, number in db.session.execute(_counted(scope, wanted.bucket))
+    ]
+    return sorted(counts, key=lambda count: (-count.number, count.reason or ""))
 
 
 def list_undelivered(
@@ -204,11 +224,26 @@ def find_resends(scope: TenantScope, messages: Sequence[Message]) -> dict[UUID, 
 
 
 def _grouped(scope: TenantScope, wanted: Filter) -> Select[Any]:
-    bucket, at = wanted.bucket, _went_wrong(wanted.bucket)
-    reason = literal(None) if bucket == Bucket.NO_RECEIPT else Message.error_code
-    columns = (Message.unit_id, reason.label("reason"), func.count(), func.min(at), func.max(at))
-    statement = _chosen(scope, wanted, *columns)
-    return statement.group_by(Message.unit_id, *(() if bucket == Bucket.NO_RECEIPT else (Message.error_code,)))
+    reasons, at = _reasons(wanted.bucket), _went_wrong(wanted.bucket)
+    columns = (Message.unit_id, _told(reasons), func.count(), func.min(at), func.max(at))
+    return _chosen(scope, wanted, *columns).group_by(Message.unit_id, *reasons)
+
+
+def _counted(scope: TenantScope, bucket: Bucket) -> Select[Any]:
+    reasons = _reasons(bucket)
+    statement = _chosen(scope, Filter(bucket), _told(reasons), func.count()).group_by(*reasons)
+    # Without a reason there is one group, which may be empty.
+    return statement.having(func.count() > 0)
+
+
+def _reasons(bucket: Bucket) -> tuple[Any, ...]:
+    """What messages of that bucket are told apart by: where no receipt came nobody says why."""
+    return () if bucket == Bucket.NO_RECEIPT else (Message.error_code,)
+
+
+def _told(reasons: tuple[Any, ...]) -> ColumnElement[str | None]:
+    reason: Any = reasons[0] if reasons else literal(None)
+    return cast(ColumnElement[str | None], reason.label("reason"))
 
 
 def _chosen(scope: TenantScope, wanted: Filter, *columns: Any) -> Select[Any]:
@@ -256,10 +291,6 @@ def _with_person(scope: TenantScope, ids: Select[Any]) -> Select[Any]:
         .order_by(Message.id.desc())
         .execution_options(populate_existing=True)
     )
-
-
-def _living_units(scope: TenantScope) -> Select[Any]:
-    return scope.select(Unit).where(Unit.archived_at.is_(None))
 
 
 # The order of the indexes, for whoever takes the first that come.

@@ -1,13 +1,14 @@
-"""Units with what their list shows beside the name."""
+"""One unit with what lists show beside its name, and what else is asked about units."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from portal.clock import now
-from portal.db import db
+from portal.db import among, db
 from portal.errors import Conflict, NotFound
 from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Tenant, Unit
 from portal.tenancy import Form, TenantScope, across_tenants
@@ -24,21 +25,24 @@ class UnitRow:
     failed: int
 
 
-def list_units(scope: TenantScope, *, slug: str | None = None) -> list[UnitRow]:
-    """Every unit that is not archived, by name; or the one with that slug."""
-    statement = (
-        scope.select(Unit, Unit, Connection)
+def living(scope: TenantScope, *columns: Any) -> Select[Any]:
+    """Of the units that are not archived, with their connections."""
+    return (
+        scope.select(Unit, *columns)
+        .select_from(Unit)
         .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
         .where(Unit.archived_at.is_(None))
-        .order_by(Unit.name)
     )
-    if slug is not None:
-        statement = statement.where(Unit.slug == slug)
-    rows = db.session.execute(statement).all()
-    queued = _count_by_unit(scope, Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING)))
-    sent = _count_by_unit(scope, ~Message.is_test & (Message.sent_at >= _midnight()))
+
+
+def with_counts(scope: TenantScope, found: Select[Any]) -> list[UnitRow]:
+    """The units and connections that this finds, with their counts."""
+    rows = db.session.execute(found).all()
+    of_these = among(Message.unit_id, [unit.id for unit, _connection in rows])
+    queued = _count_by_unit(scope, of_these & Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING)))
+    sent = _count_by_unit(scope, of_these & ~Message.is_test & (Message.sent_at >= _midnight()))
     is_failed = ~Message.is_test & (Message.status == MessageStatus.FAILED)
-    failed = _count_by_unit(scope, is_failed & (Message.failed_at >= _midnight()))
+    failed = _count_by_unit(scope, of_these & is_failed & (Message.failed_at >= _midnight()))
     return [
         UnitRow(unit, connection, queued.get(unit.id, 0), sent.get(unit.id, 0), failed.get(unit.id, 0))
         for unit, connection in rows
@@ -52,7 +56,7 @@ def list_names(scope: TenantScope) -> list[Unit]:
 
 def get_unit_row(scope: TenantScope, slug: str) -> UnitRow:
     """The unit with that slug, as the list shows it. Raises NotFound."""
-    rows = list_units(scope, slug=slug)
+    rows = with_counts(scope, living(scope, Unit, Connection).where(Unit.slug == slug))
     if not rows:
         raise NotFound("no such unit")
     return rows[0]
@@ -62,7 +66,7 @@ def get_unit(scope: TenantScope, slug: str) -> Unit:
     """The unit with that slug. Raises NotFound."""
     # PostgreSQL refuses a NUL in any text, and an address may hold one.
     slug = slug.replace("\x00", "")
-    unit: Unit | None = db.session.scalar(scope.select(Unit).where(Unit.slug == slug, Unit.archived_at.is_(None)))
+    unit: Unit | None = scope.execute(_BY_SLUG, slug=slug).scalar_one_or_none()
     if unit is None:
         raise NotFound("no such unit")
     return unit
@@ -78,6 +82,19 @@ def get_unit_by_id(scope: TenantScope, id_or_slug: str) -> Unit:
     if unit.archived_at is not None:
         raise NotFound("no such unit")
     return unit
+
+
+def get_unit_id(scope: TenantScope, id_or_slug: str) -> UUID:
+    """As `get_unit_by_id`, its id alone."""
+    named: UUID | str
+    try:
+        form, named = _ID_BY_ID, UUID(id_or_slug)
+    except ValueError:
+        form, named = _ID_BY_SLUG, id_or_slug.replace("\x00", "")
+    unit_id: UUID | None = scope.execute(form, named=named).scalar_one_or_none()
+    if unit_id is None:
+        raise NotFound("no such unit")
+    return unit_id
 
 
 def find_by_path(path: str) -> tuple[Tenant, Unit]:
@@ -144,4 +161,11 @@ def _midnight() -> ColumnElement[datetime]:
     return func.date_trunc("day", func.now(), Unit.time_zone)
 
 
+def _id(scope: TenantScope, is_named: ColumnElement[bool]) -> Select[Any]:
+    return scope.select(Unit, Unit.id).where(is_named, Unit.archived_at.is_(None))
+
+
 _LIVING = Form(lambda scope: scope.select(Unit).where(Unit.archived_at.is_(None)).order_by(Unit.name))
+_BY_SLUG = Form(lambda scope: scope.select(Unit).where(Unit.slug == bindparam("slug"), Unit.archived_at.is_(None)))
+_ID_BY_ID = Form(lambda scope: _id(scope, Unit.id == bindparam("named")))
+_ID_BY_SLUG = Form(lambda scope: _id(scope, Unit.slug == bindparam("named")))

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, DateTime, Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -205,13 +205,10 @@ def issue_tokens(account: Account, *, family_id: UUID | None = None) -> Tokens:
 def account_of_token(secret: str) -> Account | None:
     """Whoever may call with this bearer token: a person who signed in, or the token itself for its company."""
     with across_tenants("a token finds its tenant"):
-        token = _find_token(secret, TokenKind.ACCESS, TokenKind.LIVE, TokenKind.TEST)
+        token = db.session.execute(_FOUND, {"token": fingerprint(secret), "now": now()}).one_or_none()
         if token is None:
             return None
-        if token.kind != TokenKind.ACCESS:
-            return _token_account(token)
-        user = db.session.get(User, token.user_id)
-        return _account(user) if user and user.disabled_at is None else None
+        return find_account(token.user_id) if token.kind == TokenKind.ACCESS else _token_account(token)
 
 
 def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
@@ -220,7 +217,7 @@ def refresh(refresh_token: str) -> tuple[Account, Tokens] | None:
     A family is named by when it began, and ends some time after that.
     """
     with across_tenants("a token finds its tenant"), atomic():
-        token = _find_token(refresh_token, TokenKind.REFRESH)
+        token = db.session.scalar(_REFRESH, {"token": fingerprint(refresh_token), "now": now()})
         if token is None or token.family_id is None or token.family_id < first_id_at(now() - RENEWED_FOR):
             return None
         # Held alone: another token of the family that is used at the same moment leads to one that is seen here.
@@ -242,25 +239,23 @@ def _account(user: User) -> Account:
     return make_account(user, tenant, list(units))
 
 
-def _token_account(token: ApiToken) -> Account:
+def _token_account(token: Row[Any]) -> Account:
     _note_use(token)
-    tenant = db.session.scalars(select(Tenant).where(Tenant.id == token.tenant_id)).one()
-    units = db.session.scalars(select(ApiTokenUnit.unit_id).where(ApiTokenUnit.token_id == token.id))
     return Account(
         id=None,
         email="",
         role=Role.TENANT_ADMIN,
         tenant_id=token.tenant_id,
-        tenant_slug=tenant.slug,
-        unit_ids=frozenset(units) or None,
+        tenant_slug=token.slug,
+        unit_ids=frozenset(token.unit_ids or ()) or None,
         locale=None,
         token=TokenUse(token.id, permissions_of(token.scopes or ()), is_test=token.kind == TokenKind.TEST),
-        is_suspended=tenant.suspended_at is not None,
-        is_closed=tenant.closed_at is not None,
+        is_suspended=token.suspended_at is not None,
+        is_closed=token.closed_at is not None,
     )
 
 
-def _note_use(token: ApiToken) -> None:
+def _note_use(token: Row[Any]) -> None:
     """When it was used last, to the minute: not every call has to write."""
     if token.used_at is None or now() - token.used_at > USE_NOTED_EVERY:
         with atomic():
@@ -324,12 +319,35 @@ def _unit_id(tenant_id: UUID | None, slug: str) -> UUID:
     return unit_id
 
 
-def _find_token(secret: str, *kinds: TokenKind) -> ApiToken | None:
-    return db.session.scalar(
-        select(ApiToken).where(
-            ApiToken.token_hash == fingerprint(secret),
-            ApiToken.kind.in_(kinds),
-            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now()),
-            ApiToken.revoked_at.is_(None),
-        )
+def _is_good(*kinds: TokenKind) -> ColumnElement[bool]:
+    """Whether it is the token that somebody shows, of one of these kinds, and counts now."""
+    return and_(
+        ApiToken.token_hash == bindparam("token"),
+        ApiToken.kind.in_(kinds),
+        or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > bindparam("now", type_=DateTime(timezone=True))),
+        ApiToken.revoked_at.is_(None),
     )
+
+
+# Built once: every call begins with it, and it tells all that is asked of a company's token.
+_FOUND = (
+    select(
+        ApiToken.id,
+        ApiToken.kind,
+        ApiToken.user_id,
+        ApiToken.tenant_id,
+        ApiToken.scopes,
+        ApiToken.used_at,
+        Tenant.slug,
+        Tenant.suspended_at,
+        Tenant.closed_at,
+        select(func.array_agg(ApiTokenUnit.unit_id))
+        .where(ApiTokenUnit.token_id == ApiToken.id)
+        .correlate(ApiToken)
+        .scalar_subquery()
+        .label("unit_ids"),
+    )
+    .outerjoin(Tenant, Tenant.id == ApiToken.tenant_id)
+    .where(_is_good(TokenKind.ACCESS, TokenKind.LIVE, TokenKind.TEST))
+)
+_REFRESH = select(ApiToken).where(_is_good(TokenKind.REFRESH))

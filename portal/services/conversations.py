@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
 from portal.clock import now
 from portal.db import among, atomic, db
-from portal.errors import Conflict, Invalid
+from portal.errors import Conflict, Invalid, NotFound
 from portal.models import (
     CHANGES,
     Connection,
@@ -30,7 +30,7 @@ from portal.queries.conversations import find_current, find_sent
 from portal.services import conversation_work, delivery, drafts, lanes, media, references, suppression
 from portal.services.drafts import Draft
 from portal.services.media import Upload
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 LONGEST_PREVIEW = 200
 LONGEST_CLIENT_MESSAGE_ID = 120
@@ -43,6 +43,14 @@ class Queued:
     message: Message
     is_repeat: bool
     is_held: bool
+
+
+@dataclass(frozen=True)
+class _SendingState:
+    """Whether the unit is away, and how long a message waits for it."""
+
+    is_held: bool
+    message_lifetime: timedelta
 
 
 def reply(
@@ -91,20 +99,24 @@ def send_to_phone(
     number, draft = checked_phone(phone), drafts.check(text, upload)
     client_message_id = _checked_client_message_id(client_message_id)
     with atomic():
-        unit = scope.get(Unit, unit_id)
         if client_message_id is not None:
             # Whoever asks again and again waits for nobody, and holds up nobody.
-            first = find_sent(scope, unit.id, phone=number, client_message_id=client_message_id)
+            first = find_sent(scope, unit_id, phone=number, client_message_id=client_message_id)
             if first is not None:
                 return _repeat_of(scope, first, is_test=is_test or scope.is_test)
         # The inbox relay holds it while it writes the same conversation and lane, in another order.
-        delivery.lock_unit(scope, unit.id)
-        contact_id = find_or_add_contact(scope, phone=number)
-        conversation_id = find_or_open_conversation(scope, unit.id, contact_id)
-        conversation = scope.get(Conversation, conversation_id)
+        if not delivery.lock_unit(scope, unit_id):
+            raise NotFound("no such unit")
+        conversation = _hold_conversation_with(scope, unit_id, number)
         draft = _with_quote(scope, conversation, draft, answers_to)
         return _queue_message(
-            scope, conversation, draft, source=source, client_message_id=client_message_id, is_test=is_test
+            scope,
+            conversation,
+            draft,
+            source=source,
+            client_message_id=client_message_id,
+            is_test=is_test,
+            is_locked=True,
         )
 
 
@@ -155,6 +167,15 @@ def find_or_add_contact(scope: TenantScope, *, phone: str, name: str | None = No
     return contact_id
 
 
+def _hold_conversation_with(scope: TenantScope, unit_id: UUID, phone: str) -> Conversation:
+    """Their conversation at the unit, in one look where there is one, held until the transaction ends."""
+    found: Conversation | None = scope.execute(_WITH_NUMBER, unit=unit_id, phone=phone).scalar_one_or_none()
+    if found is not None:
+        return found
+    contact_id = find_or_add_contact(scope, phone=phone)
+    return open_conversations(scope, unit_id, [contact_id])[contact_id]
+
+
 def find_or_open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUID) -> UUID:
     return open_conversations(scope, unit_id, [contact_id])[contact_id].id
 
@@ -182,12 +203,16 @@ def note_last_message(
     scope: TenantScope, conversation_id: UUID, *, kind: MessageKind, body: str, at: datetime, direction: Direction
 ) -> None:
     """Carry one message on its conversation, as `carry` does, and let what waits for a person who wrote go."""
-    statement = scope.select(Conversation).where(Conversation.id == conversation_id).with_for_update()
-    conversation = db.session.scalars(statement.execution_options(populate_existing=True)).one()
+    conversation = _lock_conversation(scope, conversation_id)
     is_inbound = direction == Direction.INBOUND
     carry(conversation, kind=kind, body=body, at=at, direction=direction, is_unread=is_inbound)
     if is_inbound:
         warm_up(scope, conversation.unit_id, [conversation.id])
+
+
+def _lock_conversation(scope: TenantScope, conversation_id: UUID) -> Conversation:
+    conversation: Conversation = scope.execute(_BY_ID, conversation=conversation_id).scalar_one()
+    return conversation
 
 
 def carry(
@@ -235,8 +260,10 @@ def _queue_message(
     source: MessageSource,
     client_message_id: str | None,
     is_test: bool = False,
+    is_locked: bool = False,
 ) -> Queued:
-    is_held, written_at = _is_held(scope, conversation.unit_id), now()
+    """`is_locked`: the conversation is held already, and as it is now."""
+    state, written_at = _sending_state(scope, conversation.unit_id), now()
     is_test, is_change = is_test or scope.is_test, draft.about in CHANGES
     row = {
         "id": uuid7(),
@@ -255,23 +282,28 @@ def _queue_message(
         "is_test": is_test,
         # A test uses up none of the new chats that WhatsApp lets a number begin, and a change begins none.
         "is_cold": conversation.last_inbound_at is None and not is_test and not is_change,
-        "expires_at": written_at + timedelta(hours=scope.get(Unit, conversation.unit_id).message_lifetime_h),
+        "expires_at": written_at + state.message_lifetime,
     }
-    inserted = db.session.scalar(scope.insert(Message, [row]).on_conflict_do_nothing().returning(Message.id))
-    if inserted is None:
+    message: Message | None = scope.execute(_INSERT, **row).scalar_one_or_none()
+    if message is None:
         return _repeat_of(scope, _first_message(scope, conversation.id, client_message_id), is_test=is_test)
-    message = scope.get(Message, inserted)
     if draft.file is not None:
         # After the message: a repeated call has ended above, and leaves no second file.
         message.media_id = media.store(scope, draft.file)
     if not is_change:
-        note_last_message(
-            scope, conversation.id, kind=draft.kind, body=draft.preview, at=written_at, direction=Direction.OUTBOUND
+        locked = conversation if is_locked else _lock_conversation(scope, conversation.id)
+        carry(
+            locked,
+            kind=draft.kind,
+            body=draft.preview,
+            at=written_at,
+            direction=Direction.OUTBOUND,
+            is_unread=False,
         )
     if source == MessageSource.PERSON and not is_test and draft.about is None:
         conversation_work.take_up(scope, conversation)
     lanes.wake(scope, conversation.unit_id)
-    return Queued(message, is_repeat=False, is_held=is_held)
+    return Queued(message, is_repeat=False, is_held=state.is_held)
 
 
 def new_message_id() -> str:
@@ -279,20 +311,17 @@ def new_message_id() -> str:
     return "3EB0" + uuid7().hex[-18:].upper()
 
 
-def _is_held(scope: TenantScope, unit_id: UUID) -> bool:
-    """Whether the unit is away. Raises Conflict when it was never there: nothing would ever be sent."""
-    state = scope.select(Connection, Connection.connected_at, Lane.is_open).join(
-        Lane, Lane.unit_id == Connection.unit_id
-    )
-    connected_at, is_open = db.session.execute(state.where(Connection.unit_id == unit_id)).one()
+def _sending_state(scope: TenantScope, unit_id: UUID) -> _SendingState:
+    """Raises Conflict when the unit was never connected: nothing would ever be sent."""
+    connected_at, is_open, lifetime_h = scope.execute(_SENDING_STATE, unit=unit_id).one()
     if connected_at is None:
         raise Conflict(_("This unit was never connected to WhatsApp. Connect it first."), code="never_connected")
-    return not is_open
+    return _SendingState(is_held=not is_open, message_lifetime=timedelta(hours=lifetime_h))
 
 
 def _repeat_of(scope: TenantScope, first: Message, *, is_test: bool) -> Queued:
     _check_same_kind(first, is_test=is_test)
-    return Queued(first, is_repeat=True, is_held=_is_held(scope, first.unit_id))
+    return Queued(first, is_repeat=True, is_held=_sending_state(scope, first.unit_id).is_held)
 
 
 def _first_message(scope: TenantScope, conversation_id: UUID, client_message_id: str | None) -> Message:
@@ -326,3 +355,37 @@ def _checked_client_message_id(value: str | None) -> str | None:
         message = _("Use 1 to %(longest)s characters.", longest=LONGEST_CLIENT_MESSAGE_ID)
         raise Invalid({"clientMessageId": message})
     return value
+
+
+# Built once: a person's reply and a send by the API ask them each time.
+_BY_ID = Form(
+    lambda scope: (
+        scope.select(Conversation)
+        .where(Conversation.id == bindparam("conversation"))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+)
+_WITH_NUMBER = Form(
+    lambda scope: (
+        scope.select(Conversation)
+        .join(
+            Contact,
+            (Contact.tenant_id == Conversation.tenant_id)
+            & (func.coalesce(Contact.merged_into_id, Contact.id) == Conversation.contact_id),
+        )
+        .where(Conversation.unit_id == bindparam("unit"), Contact.phone == bindparam("phone"))
+        .with_for_update(of=Conversation)
+        .execution_options(populate_existing=True)
+    )
+)
+_INSERT = Form(lambda scope: scope.insert_one(Message).on_conflict_do_nothing().returning(Message))
+_SENDING_STATE = Form(
+    lambda scope: (
+        scope.select(Connection, Connection.connected_at, Lane.is_open, Unit.message_lifetime_h)
+        .select_from(Connection)
+        .join(Lane, Lane.unit_id == Connection.unit_id)
+        .join(Unit, Unit.id == Connection.unit_id)
+        .where(Connection.unit_id == bindparam("unit"))
+    )
+)

@@ -4,7 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Select, bindparam
 
 from portal import counters
 from portal.clock import now
@@ -22,7 +25,7 @@ from portal.models import (
     Unit,
 )
 from portal.services import lanes
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 SERVER_ACK = "SERVER_ACK"
 DELIVERY_ACK = "DELIVERY_ACK"
@@ -66,8 +69,8 @@ def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -
 
     False when `skip_locked` and somebody else holds it.
     """
-    statement = scope.select(Unit, Unit.id).where(Unit.id == unit_id)
-    return db.session.scalar(statement.with_for_update(key_share=True, skip_locked=skip_locked)) is not None
+    form = _LOCK_UNLESS_HELD if skip_locked else _LOCK
+    return scope.execute(form, unit=unit_id).scalar() is not None
 
 
 def apply_receipts(scope: TenantScope, unit_id: UUID, receipts: Sequence[Receipt]) -> None:
@@ -192,3 +195,11 @@ def _doubt_again(message: Message) -> None:
     message.status, message.look_up_at = MessageStatus.UNCONFIRMED, now()
     message.external_id = message.error_code = message.error_details = None
     message.sent_at = message.accepted_at = message.delivered_at = message.read_at = message.failed_at = None
+
+
+def _select_unit(scope: TenantScope) -> Select[Any]:
+    return scope.select(Unit, Unit.id).where(Unit.id == bindparam("unit"))
+
+
+_LOCK = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True))
+_LOCK_UNLESS_HELD = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True, skip_locked=True))

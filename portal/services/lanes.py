@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 
 from portal import queue
 from portal.clock import now
 from portal.db import among, db, on_commit
 from portal.models import ColdReason, Connection, Lane
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +25,7 @@ SHORTEST_COLD_GAP_S = 10.0
 
 def wake(scope: TenantScope, unit_id: UUID) -> None:
     """A message was queued: let the lane be looked at. The unit must be locked, or the lane may miss it."""
-    earliest = func.greatest(func.now(), Lane.held_until)
-    this = scope.update(Lane).where(Lane.unit_id == unit_id)
-    db.session.execute(
-        this.values(has_work=True, next_send_at=func.least(Lane.next_send_at, earliest)).execution_options(
-            synchronize_session=False
-        )
-    )
+    scope.execute(_WAKE, unit=unit_id)
     on_commit(queue.wake_outbox)
 
 
@@ -64,7 +58,7 @@ def set_open(connection: Connection, is_open: bool) -> None:
             "away_count": 0,
             "away_reason": None,
             "held_until": None,
-            "next_send_at": now(),
+            "next_send_at": func.now(),
         }
     statement = scope.update(Lane).where(Lane.unit_id == connection.unit_id, Lane.is_open.is_not(is_open))
     db.session.execute(statement.values(changes).execution_options(synchronize_session=False))
@@ -114,3 +108,16 @@ def _lock(scope: TenantScope, unit_id: UUID) -> Lane:
     statement = scope.select(Lane).where(Lane.unit_id == unit_id).with_for_update()
     lane: Lane = db.session.scalars(statement.execution_options(populate_existing=True)).one()
     return lane
+
+
+_WAKE = Form(
+    lambda scope: (
+        scope.update(Lane)
+        .where(Lane.unit_id == bindparam("unit"))
+        .values(
+            has_work=True,
+            next_send_at=func.least(Lane.next_send_at, func.greatest(func.now(), Lane.held_until)),
+        )
+        .execution_options(synchronize_session=False)
+    )
+)

@@ -27,9 +27,12 @@ def gravest_first(needs: Iterable[Need]) -> list[Need]:
     return sorted(needs, key=lambda need: RANKS[need.tone])
 
 
-def named(needs: Sequence[Need], rest: Callable[[int], Need]) -> Sequence[Need]:
-    """Each for itself where they are few; else some of them, and a sentence about the rest, made of its number."""
-    if len(needs) <= MOST_NAMED:
+def named(needs: Sequence[Need], number: int, rest: Callable[[int], Need]) -> Sequence[Need]:
+    """Each for itself where they are few; else some of them, and a sentence about the rest, made of its number.
+
+    `needs` are the first ones of that number.
+    """
+    if number <= MOST_NAMED:
         return needs
     first_ones = needs[: MOST_NAMED - 1]
-    return [*first_ones, rest(len(needs) - len(first_ones))]
+    return [*first_ones, rest(number - len(first_ones))]

@@ -8,9 +8,10 @@ from flask import g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.errors import Invalid, NotFound
-from portal.models import Campaign
-from portal.queries import campaign_checks, conversations, message_templates, units
+from portal.models import Campaign, Unit
+from portal.queries import campaign_checks, conversations, home, message_templates, units
 from portal.queries.conversations import ConversationRow
+from portal.queries.unit_lists import MOST_OFFERED
 from portal.services.audience import Audience
 from portal.services.media import LARGEST_FILE, too_large
 from portal.web import campaign_messages, import_words
@@ -30,7 +31,14 @@ MOST_DIGITS = 7
 
 
 def new_page(form: CampaignForm, *, status: int = 200) -> ResponseReturnValue:
-    return render_template("campaign_drafts/new.html", form=form, rows=units.list_units(g.scope)), status
+    page = render_template(
+        "campaign_drafts/new.html",
+        form=form,
+        rows=home.list_units(g.scope, limit=MOST_OFFERED + 1),
+        most=MOST_OFFERED,
+        chosen=_find_unit(form.unit.data),
+    )
+    return page, status
 
 
 def audience_page(
@@ -109,6 +117,13 @@ def shown_number() -> int:
     """Which recipient is to be shown, from 1."""
     text = request.values.get("recipient", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS and int(text) else 1
+
+
+def _find_unit(slug: str | None) -> Unit | None:
+    try:
+        return units.get_unit(g.scope, slug) if slug else None
+    except NotFound:
+        return None
 
 
 def _tested() -> ConversationRow | None:

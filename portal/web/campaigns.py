@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest
 from portal.errors import Conflict
 from portal.models import Campaign, CampaignState, PlanState, Unit
 from portal.permissions import Permission
-from portal.queries import campaign_runs, units
+from portal.queries import campaign_runs, unit_lists, units
 from portal.queries import campaigns as queries
 from portal.queries.campaigns import PAGE, Counts
 from portal.services import campaign_drafts, campaign_states
@@ -54,7 +54,7 @@ def index() -> ResponseReturnValue:
         rows=_rows(g.scope, found),
         state=state,
         unit=unit,
-        units=units.list_names(g.scope),
+        offered=unit_lists.list_offered(g.scope),
         older_before=found[-1].id if len(found) >= PAGE else None,
     )
 

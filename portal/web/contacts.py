@@ -15,7 +15,7 @@ from wtforms import SelectField, StringField, TelField
 from portal.errors import Invalid
 from portal.models import Contact
 from portal.permissions import Permission
-from portal.queries import consent, message_templates, persons, units
+from portal.queries import consent, message_templates, persons, unit_lists, units
 from portal.queries import contacts as queries
 from portal.services import contacts, tagging
 from portal.services.contacts import LONGEST_KEY, LONGEST_VALUE, MOST_ATTRIBUTES
@@ -161,7 +161,7 @@ def _person_page(contact: Contact, form: TagForm, *, status: int = 200) -> Respo
         contact=contact,
         person=persons.get_person(g.scope, contact),
         consent_events=consent.list_events(g.scope, contact.id),
-        units=units.list_names(g.scope),
+        offered=unit_lists.list_offered(g.scope),
         tags=queries.list_tags(g.scope),
         templates=message_templates.list_names(g.scope),
         form=form,

@@ -12,6 +12,7 @@ from portal.models import ConnectionStatus, Unit
 from portal.permissions import Permission
 from portal.queries import home
 from portal.queries.home import Beginnings, UnitRow
+from portal.queries.unit_troubles import UnitCounts
 from portal.tenancy import TenantScope
 
 # Kept in the browser until the person signs out: whether the steps are to be seen is nobody else's business.
@@ -45,19 +46,18 @@ class Guide:
         return sum(step.is_done for step in self.steps)
 
 
-def find_guide(scope: TenantScope, rows: Sequence[UnitRow]) -> Guide | None:
-    """For those who set a company up; None once a number was linked and a message was sent."""
+def find_guide(scope: TenantScope, counts: UnitCounts, rows: Sequence[UnitRow]) -> Guide | None:
+    """For those who set a company up; None once a number was linked and a message was sent. `rows`: its first units."""
     if not (scope.allows(Permission.MANAGE_UNITS) and scope.allows(Permission.SEND)):
         return None
-    linked = [row for row in rows if row.connection.connected_at is not None]
-    if linked and scope.tenant_id in _that_wrote:
+    if counts.linked and scope.tenant_id in _that_wrote:
         return None
     begun = home.find_beginnings(scope)
     if begun.has_written:
         _that_wrote.add(scope.tenant_id)
-    if linked and begun.has_written:
+    if counts.linked and begun.has_written:
         return None
-    return Guide(_steps(rows, linked, begun), is_away=AWAY in cookie)
+    return Guide(_steps(counts, rows, begun), is_away=AWAY in cookie)
 
 
 def put_away() -> None:
@@ -68,9 +68,9 @@ def take_out() -> None:
     cookie.pop(AWAY, None)
 
 
-def _steps(rows: Sequence[UnitRow], linked: Sequence[UnitRow], begun: Beginnings) -> list[Step]:
-    unlinked = next((row.unit for row in rows if row not in linked), None)
-    connected = next((row.unit for row in linked if row.connection.status == ConnectionStatus.CONNECTED), None)
+def _steps(counts: UnitCounts, rows: Sequence[UnitRow], begun: Beginnings) -> list[Step]:
+    unlinked = next((row.unit for row in rows if row.connection.connected_at is None), None)
+    connected = next((row.unit for row in rows if row.connection.status == ConnectionStatus.CONNECTED), None)
     return [
         Step(
             "unit",
@@ -78,7 +78,7 @@ def _steps(rows: Sequence[UnitRow], linked: Sequence[UnitRow], begun: Beginnings
             _("A unit is a branch with one WhatsApp number."),
             url_for("tenant.units.new"),
             _("Make a unit"),
-            is_done=bool(rows),
+            is_done=counts.units > 0,
         ),
         Step(
             "number",
@@ -86,7 +86,7 @@ def _steps(rows: Sequence[UnitRow], linked: Sequence[UnitRow], begun: Beginnings
             _("Take the unit's phone in hand and scan the code with WhatsApp."),
             _to("tenant.connections.connect", unlinked),
             _("Link the number"),
-            is_done=bool(linked),
+            is_done=counts.linked > 0,
         ),
         Step(
             "message",

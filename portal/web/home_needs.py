@@ -10,14 +10,15 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.clock import now
-from portal.models import CampaignState, ConnectionStatus, ImportState
+from portal.models import CampaignState, ImportState
 from portal.permissions import Permission
-from portal.queries import campaigns, consent, home, imports, undelivered
+from portal.queries import campaign_runs, campaigns, consent, home, imports, undelivered
 from portal.queries.checked_states import CheckedState
 from portal.queries.conversation_lists import MOST_COUNTED
 from portal.queries.home import FailingEndpoint, UnitRow, Waiting
 from portal.queries.sending import Gates
-from portal.queries.undelivered import Bucket, Group
+from portal.queries.undelivered import Bucket, ReasonCount
+from portal.queries.unit_troubles import Trouble, Troubles
 from portal.services.connections import is_reconnecting
 from portal.tenancy import TenantScope
 from portal.web import import_words
@@ -40,13 +41,16 @@ MOST_PAUSED = 20
 
 @dataclass(frozen=True)
 class Units:
-    """The units that the person sees, and how far the state of each can be believed."""
+    """The units that the person sees: which are in trouble, and how far the state of each can be believed."""
 
-    rows: Sequence[UnitRow]
+    troubles: Troubles
     checked: Mapping[UUID, CheckedState]
 
     def state(self, row: UnitRow) -> State:
         return doubted_state(row.connection, list_warnings(self.checked[row.unit.id], row.unit.time_zone))
+
+    def number(self, trouble: Trouble) -> int:
+        return self.troubles.counts.by_trouble[trouble]
 
 
 def list_needs(scope: TenantScope, units: Units) -> Iterator[Need]:
@@ -54,9 +58,9 @@ def list_needs(scope: TenantScope, units: Units) -> Iterator[Need]:
     yield from _units_down(scope, units)
     yield from _units_in_doubt(units)
     if scope.allows(Permission.READ_MESSAGES):
-        yield from _undelivered(undelivered.list_groups(scope))
+        yield from _undelivered(undelivered.count_reasons(scope))
     if scope.allows(Permission.READ_CAMPAIGNS):
-        yield from _paused_campaigns(scope, units)
+        yield from _paused_campaigns(scope)
     if scope.allows(Permission.READ_MESSAGES):
         yield from _waiting(home.find_waiting(scope))
         yield from _doubts(consent.count_doubted(scope))
@@ -67,17 +71,9 @@ def list_needs(scope: TenantScope, units: Units) -> Iterator[Need]:
         yield from map(_failing_endpoint, home.list_failing_endpoints(scope))
 
 
-def is_down(row: UnitRow) -> bool:
-    """Not connected though it was, or though somebody tried: a new unit waits for nothing but its first code."""
-    connection = row.connection
-    if connection.status in (ConnectionStatus.CONNECTED, ConnectionStatus.NOT_CONFIGURED):
-        return False
-    return connection.connected_at is not None or connection_state(connection).tone == Tone.BAD
-
-
 def _units_down(scope: TenantScope, units: Units) -> Iterator[Need]:
-    down = [_unit_down(scope, row) for row in units.rows if is_down(row)]
-    yield from named(down, _more_down)
+    down = [_unit_down(scope, row) for row in units.troubles.rows[Trouble.DOWN]]
+    yield from named(down, units.number(Trouble.DOWN), _more_down)
 
 
 def _more_down(number: int) -> Need:
@@ -110,10 +106,11 @@ def _units_in_doubt(units: Units) -> Iterator[Need]:
             link=url_for("tenant.units.show", unit_slug=row.unit.slug),
             label=_("See the unit"),
         )
-        for row in units.rows
-        if row.connection.status == ConnectionStatus.CONNECTED and (state := units.state(row)).tone == Tone.WARNING
+        for row in units.troubles.rows[Trouble.DOUBTED]
+        # What was in doubt when the database looked may be settled by now.
+        if (state := units.state(row)).tone == Tone.WARNING
     ]
-    yield from named(doubted, _more_in_doubt)
+    yield from named(doubted, units.number(Trouble.DOUBTED), _more_in_doubt)
 
 
 def _more_in_doubt(number: int) -> Need:
@@ -126,15 +123,15 @@ def _more_in_doubt(number: int) -> Need:
 
 
 def _about_units(key: str, tone: Tone, title: str) -> Need:
-    return Need(key, tone, title, "", url_for("tenant.units.index"), _("See all units"))
+    return Need(key, tone, title, "", url_for("tenant.units.index", state="attention"), _("See these units"))
 
 
-def _undelivered(groups: Sequence[Group]) -> Iterator[Need]:
+def _undelivered(counts: Sequence[ReasonCount]) -> Iterator[Need]:
     for bucket, tone in ((Bucket.UNCONFIRMED, Tone.BAD), (Bucket.FAILED, Tone.BAD), (Bucket.NO_RECEIPT, Tone.WARNING)):
         # The most first: so the queries give them.
-        own = [group for group in groups if group.bucket == bucket]
+        own = [count for count in counts if count.bucket == bucket]
         if own:
-            number = sum(group.count for group in own)
+            number = sum(count.number for count in own)
             link = url_for("tenant.undelivered.index", bucket=bucket)
             title = _undelivered_words(bucket, number)
             yield Need(f"messages-{bucket}", tone, title, _reason_words(own), link, _("Decide about them"))
@@ -161,19 +158,20 @@ def _undelivered_words(bucket: Bucket, number: int) -> str:
     return str(words[bucket])
 
 
-def _reason_words(groups: Sequence[Group]) -> str:
+def _reason_words(counts: Sequence[ReasonCount]) -> str:
     """Why, where that is the same for all; else the most frequent reason."""
-    reason = reason_in(groups[0].bucket, groups[0].reason)
-    if len({group.reason for group in groups}) == 1:
+    reason = reason_in(counts[0].bucket, counts[0].reason)
+    if len(counts) == 1:
         return str(reason)
     return f"{_('Most often: %(reason)s.', reason=reason.name)} {reason.step}"
 
 
-def _paused_campaigns(scope: TenantScope, units: Units) -> Iterator[Need]:
-    by_id = {row.unit.id: row.unit for row in units.rows}
-    for campaign in campaigns.list_campaigns(scope, state=CampaignState.PAUSED, limit=MOST_PAUSED):
-        unit = by_id.get(campaign.unit_id)
-        if unit is not None:
+def _paused_campaigns(scope: TenantScope) -> Iterator[Need]:
+    paused = campaigns.list_campaigns(scope, state=CampaignState.PAUSED, limit=MOST_PAUSED)
+    by_id = campaign_runs.units_of(scope, paused) if paused else {}
+    for campaign in paused:
+        unit = by_id[campaign.unit_id]
+        if unit.archived_at is None:
             caution = pause_caution(campaign, unit)
             yield Need(
                 key=f"campaign-{campaign.id}",
@@ -222,17 +220,26 @@ def _doubts(number: int) -> Iterator[Need]:
 
 
 def _limited_numbers(units: Units) -> Iterator[Need]:
-    for row in units.rows:
-        hold = Gates(row.connection, row.lane, None).new_chats_hold()
-        if hold is not None and row.connection.status == ConnectionStatus.CONNECTED:
-            yield Need(
-                key=f"limited-{row.unit.slug}",
-                tone=Tone.WARNING,
-                title=_("%(unit)s: new chats are limited", unit=row.unit.name),
-                detail=new_chats_words(hold, row.unit.time_zone),
-                link=url_for("tenant.units.show", unit_slug=row.unit.slug),
-                label=_("See the unit"),
-            )
+    limited = [
+        Need(
+            key=f"limited-{row.unit.slug}",
+            tone=Tone.WARNING,
+            title=_("%(unit)s: new chats are limited", unit=row.unit.name),
+            detail=new_chats_words(hold, row.unit.time_zone),
+            link=url_for("tenant.units.show", unit_slug=row.unit.slug),
+            label=_("See the unit"),
+        )
+        for row in units.troubles.rows[Trouble.LIMITED]
+        if (hold := Gates(row.connection, row.lane, None).new_chats_hold()) is not None
+    ]
+    yield from named(limited, units.number(Trouble.LIMITED), _more_limited)
+
+
+def _more_limited(number: int) -> Need:
+    title = ngettext(
+        "At %(num)s more unit new chats are limited.", "At %(num)s more units new chats are limited.", number
+    )
+    return _about_units("more-limited", Tone.WARNING, title)
 
 
 def _failed_import(scope: TenantScope) -> Iterator[Need]:

@@ -12,7 +12,6 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from portal.clock import now
-from portal.models import Unit
 from portal.queries import conversation_lists, home
 from portal.queries.conversation_lists import MOST_COUNTED, Work
 from portal.queries.home import Tally
@@ -21,7 +20,6 @@ from portal.tenancy import TenantScope
 from portal.web import charts
 from portal.web.charts import Line, Times
 from portal.web.formats import clock_time, counted, grouped
-from portal.web.language import DEFAULT_TIME_ZONE
 from portal.web.metric_charts import Drawn, Row
 
 HOURS = 24
@@ -151,14 +149,14 @@ class Today:
         return clock_time(at, self.zone)
 
 
-def make_today(scope: TenantScope, units: Sequence[Unit]) -> Today:
-    """The day by the clock of the first unit, where units are in several zones."""
-    zone = units[0].time_zone if units else DEFAULT_TIME_ZONE
+def make_today(scope: TenantScope, zone: str) -> Today:
+    """The day by the clock of that zone, where units are in several."""
+    clocks = home.list_clocks(scope)
     return Today(
         zone=zone,
         day=now().astimezone(ZoneInfo(zone)).date(),
-        hours=home.count_today(scope, units),
-        new_conversations=home.count_new_conversations(scope, units),
+        hours=home.count_today(scope, clocks),
+        new_conversations=home.count_new_conversations(scope, clocks),
         waiting=conversation_lists.count_work(scope).waiting,
     )
 

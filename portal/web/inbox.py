@@ -1,6 +1,6 @@
 """The list of conversations as the inbox shows it: how far the work is, of one unit or of all, from one place on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,10 +11,11 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import BadRequest
 
 from portal.models import Direction, Unit
-from portal.queries import conversation_list_marks, conversation_lists, conversations, members, units
+from portal.queries import conversation_list_marks, conversation_lists, conversations, members, unit_lists, units
 from portal.queries.contact_search import LONGEST_SEARCH
 from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Counts, Filter, Work
 from portal.queries.conversations import ConversationRow, Position
+from portal.queries.unit_lists import Offered
 from portal.tenancy import TenantScope
 from portal.web import inbox_search, words
 from portal.web.formats import counted
@@ -127,6 +128,11 @@ class Inbox:
         return len(self.units) > MOST_CHIPS
 
     @property
+    def looks_for_unit(self) -> bool:
+        """Units that are too many for that are looked for on their own page."""
+        return not self._offered.is_whole
+
+    @property
     def older_before(self) -> Position | None:
         """Where the next page begins; None: nothing is older."""
         return _end(self.rows) if len(self.rows) >= LIST_PAGE else None
@@ -141,10 +147,10 @@ class Inbox:
         """Conversation id -> who answers it."""
         return _answerers(self.scope, self._shown)
 
-    @cached_property
-    def units(self) -> list[Unit]:
-        """The units to filter by."""
-        return units.list_names(self.scope)
+    @property
+    def units(self) -> Sequence[Unit]:
+        """The units to filter by; of too many for that only some."""
+        return self._offered.units
 
     @cached_property
     def counts(self) -> Counts:
@@ -176,6 +182,10 @@ class Inbox:
         if self.view.is_doubted:
             return NO_DOUBT
         return ALL_READ if self.view.is_unread else EMPTY[self.view.work]
+
+    @cached_property
+    def _offered(self) -> Offered:
+        return unit_lists.list_offered(self.scope)
 
     @property
     def _shown(self) -> list[ConversationRow]:

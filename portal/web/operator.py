@@ -1,6 +1,6 @@
 """What the people see who run the portal for every tenant."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -9,8 +9,8 @@ from portal.permissions import Permission
 from portal.queries import alerts as open_alerts
 from portal.queries import operator_home, releases
 from portal.queries import parked_events as events
+from portal.queries.operator_home import PAGE
 from portal.queries.parked_events import Filter
-from portal.services import tenants as service
 from portal.web import (
     alerts,
     components,
@@ -25,7 +25,7 @@ from portal.web import (
     tenants,
 )
 from portal.web.access import requires
-from portal.web.attention import gravest_first
+from portal.web.attention import MOST_NAMED, gravest_first
 from portal.web.metric_words import verdict_state
 from portal.web.operator_needs import Looked
 
@@ -53,9 +53,9 @@ def refuse_strangers() -> ResponseReturnValue | None:
 @bp.get("/")
 @requires(Permission.OPERATE)
 def index() -> str:
+    rows = operator_home.list_companies(after=request.args.get("after", "").replace("\x00", ""))
     looked = Looked(
-        tenants=service.list_tenants(),
-        units=operator_home.count_units(),
+        down=operator_home.find_companies_down(limit=MOST_NAMED),
         parked=events.count_parked(Filter()),
         unknown=events.count_parked(Filter(is_unknown=True)),
         open_alerts=open_alerts.count_open(),
@@ -65,6 +65,8 @@ def index() -> str:
         "operator/index.html",
         looked=looked,
         needs=gravest_first(operator_needs.list_needs(looked)),
-        days=operator_home.count_today(),
+        rows=rows,
+        next_after=rows[-1].tenant.slug if len(rows) >= PAGE else None,
+        days=operator_home.count_today([row.tenant.id for row in rows]),
         verdict=verdict_state(looked.release.verdict) if looked.release else None,
     )

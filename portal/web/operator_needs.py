@@ -1,19 +1,18 @@
 """What needs the people who run the portal now, over all companies: numbers, and no text or number of anybody."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.clock import now
-from portal.models import EvolutionServer, Release, Tenant
+from portal.models import EvolutionServer, Release
 from portal.queries import metrics
 from portal.queries import operator_home as home
-from portal.queries.operator_home import UnitCount
+from portal.queries.operator_home import CompaniesDown, UnitCount
 from portal.web.attention import Need, named
 from portal.web.formats import grouped
 from portal.web.language import choose_time_zone
@@ -31,8 +30,7 @@ SENDS_WAIT_FOR = timedelta(minutes=5)
 class Looked:
     """What the page has read already."""
 
-    tenants: Sequence[Tenant]
-    units: Mapping[UUID, UnitCount]
+    down: CompaniesDown
     parked: int
     unknown: int
     open_alerts: int
@@ -45,7 +43,7 @@ def list_needs(looked: Looked) -> Iterator[Need]:
     yield from map(_server, home.list_servers_in_trouble())
     yield from _alerts(looked.open_alerts)
     yield from _verdict(looked.release)
-    yield from _units_down(looked)
+    yield from _units_down(looked.down)
     yield from _parked(looked.parked)
     yield from _unknown(looked.unknown)
 
@@ -99,21 +97,19 @@ def _verdict(release: Release | None) -> Iterator[Need]:
         yield Need("release", state.tone, title, detail, url_for("operator.golive.index"), _("To the board"))
 
 
-def _units_down(looked: Looked) -> Iterator[Need]:
-    """Of a suspended company nothing leaves anyhow."""
+def _units_down(companies: CompaniesDown) -> Iterator[Need]:
     down = [
         Need(
-            key=f"down-{tenant.slug}",
+            key=f"down-{row.tenant.slug}",
             tone=Tone.WARNING,
-            title=f"{tenant.name}: {_down_words(counts)}",
+            title=f"{row.tenant.name}: {_down_words(row.units)}",
             detail="",
-            link=url_for("tenant.units.index", tenant_slug=tenant.slug),
+            link=url_for("tenant.units.index", tenant_slug=row.tenant.slug),
             label=_("See its units"),
         )
-        for tenant in looked.tenants
-        if tenant.suspended_at is None and (counts := looked.units.get(tenant.id)) is not None and counts.down
+        for row in companies.rows
     ]
-    yield from named(down, _more_down)
+    yield from named(down, companies.number, _more_down)
 
 
 def _more_down(number: int) -> Need:

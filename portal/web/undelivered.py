@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest
 from portal.models import CampaignState, Unit
 from portal.permissions import Permission
 from portal.queries import undelivered as queries
-from portal.queries import units
+from portal.queries import unit_lists, units
 from portal.queries.undelivered import PAGE, Bucket, Filter, Group, UndeliveredRow
 from portal.services import exports, undelivered
 from portal.services.undelivered import MOST_AT_ONCE, Decision
@@ -134,7 +134,7 @@ def _list(view: View, groups: list[Group]) -> dict[str, Any]:
         "older_before": rows[-1].message.id if len(rows) >= PAGE else None,
         "total": queries.count(g.scope, view.wanted),
         "most": MOST_AT_ONCE,
-        "units": units.list_names(g.scope),
+        "offered": unit_lists.list_offered(g.scope),
         "reasons": _reasons(bucket, groups),
         "choices": decisions.choices_in(bucket, g.scope),
         "is_filtered": bool(view.unit or view.since or view.wanted.reason),

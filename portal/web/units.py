@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, g, redirect, render_template, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
@@ -13,10 +13,12 @@ from portal import phone
 from portal.errors import Invalid
 from portal.models import Unit
 from portal.permissions import Permission
-from portal.queries import checked_states
+from portal.queries import checked_states, unit_lists
 from portal.queries import sending as outbound
 from portal.queries import units as queries
+from portal.queries.unit_lists import PAGE
 from portal.services import connections, units
+from portal.web import unit_view
 from portal.web.access import requires
 from portal.web.checks import make_checked_panel
 from portal.web.forms import show_problems
@@ -66,7 +68,8 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]
 @bp.get("/")
 @requires(Permission.VIEW_UNITS)
 def index() -> ResponseReturnValue:
-    rows = queries.list_units(g.scope)
+    view = unit_view.read_view(request.args)
+    rows = unit_lists.list_units(g.scope, view.wanted, after=view.after)
     checked = checked_states.list_for(g.scope, [row.unit for row in rows])
     warnings = {row.unit.id: list_warnings(checked[row.unit.id], row.unit.time_zone) for row in rows}
     news = [(row_news(row), warnings[row.unit.id]) for row in rows]
@@ -74,7 +77,9 @@ def index() -> ResponseReturnValue:
         "units/index.html",
         fragment="units/_list.html",
         news=news,
+        view=view,
         rows=rows,
+        next_after=rows[-1].unit.slug if len(rows) >= PAGE else None,
         warnings=warnings,
         doubted_state=doubted_state,
     )

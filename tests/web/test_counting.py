@@ -12,7 +12,7 @@ from portal.inbox import receive
 from portal.inbox.receive import Reception
 from portal.monitor import flusher
 from portal.permissions import Role
-from portal.services import tenants
+from portal.queries import operator_home
 from tests.factories import make_tenant, make_user, sign_in
 
 Take = Callable[[], dict[str, int]]
@@ -50,7 +50,7 @@ def test_error_that_nobody_foresaw_is_counted(
 ) -> None:
     make_user("op@portal.test", role=Role.SUPER_ADMIN, tenant=None)
     sign_in(client, make_user("op2@portal.test", role=Role.SUPER_ADMIN, tenant=None))
-    monkeypatch.setattr(tenants, "list_tenants", fail)
+    monkeypatch.setattr(operator_home, "list_companies", fail)
     counted()
 
     assert client.get("/operator/").status_code == 500

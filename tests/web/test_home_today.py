@@ -105,8 +105,7 @@ def test_two_units_in_two_zones_each_have_their_own_day(acme: TenantScope, conne
         make_message(acme, conversation, at=at)
 
     with acting_for(acme):
-        units = [row.unit for row in home.list_units(acme)]
-        hours = home.count_today(acme, units)
+        hours = home.count_today(acme, home.list_clocks(acme))
 
     # At the other end of the world it is midnight; here that instant is of today's day, or of yesterday's.
     local = at.astimezone(ZONE)

@@ -21,11 +21,21 @@ from portal.models import (
     Unit,
     Verdict,
 )
+from portal.queries.operator_home import PAGE as PAGE_OF_COMPANIES
 from portal.services import alerts
 from portal.services.audit import Actor
 from portal.tenancy import TenantScope, across_tenants
-from tests.factories import make_connected_unit, make_conversation, make_message, make_parked_event, make_server
+from tests.factories import (
+    make_connected_unit,
+    make_conversation,
+    make_message,
+    make_parked_event,
+    make_server,
+    make_tenant,
+    make_unit,
+)
 from tests.monitor.watching import start_workers
+from tests.statements import counted
 from tests.web.homes import link_of, move, needs_in
 from tests.web.releases import do_checkpoint, make_release
 
@@ -42,6 +52,11 @@ def company_in(page: str, slug: str) -> str:
     """The line of one company, without tags."""
     line = next(part for part in page.split('<li class="company">') if f">{slug}<" in part)
     return " ".join(re.sub(r"<[^>]+>", " ", line.partition("</li>")[0]).split())
+
+
+def companies_in(page: str) -> list[str]:
+    """The short names of the companies in the list, in its order."""
+    return re.findall(r'<li class="company">.*?<span class="muted">([^<]+)</span>', page)
 
 
 def needs_of(operator: FlaskClient) -> dict[str, str]:
@@ -149,3 +164,47 @@ def test_each_company_has_its_day_in_numbers_and_no_text_or_number_of_anybody(
 
 def test_companys_own_people_do_not_get_there(admin: FlaskClient) -> None:
     assert admin.get(PAGE).status_code == 403
+
+
+def test_of_many_companies_those_in_trouble_come_first_and_the_others_page_by_page(operator: FlaskClient) -> None:
+    slugs = [f"empresa-{number:02}" for number in range(PAGE_OF_COMPANIES + 10)]
+    scopes = {slug: make_tenant(slug) for slug in slugs}
+    down = [slugs[-1], slugs[30]]
+    for number, slug in enumerate(down):
+        move(scopes[slug], make_connected_unit(scopes[slug], phone=f"551199999100{number}"), *LOST)
+    with across_tenants("a test suspends a company"), atomic():
+        db.session.get_one(Tenant, scopes[slugs[30]].tenant_id).suspended_at = now()
+
+    first = operator.get(PAGE).text
+    address = re.search(r'href="([^"]+)">Next tenants<', first)
+    assert address
+    second = operator.get(address[1]).text
+
+    assert companies_in(first) + companies_in(second) == [slugs[-1], *slugs[:-1]]
+    assert len(companies_in(first)) == PAGE_OF_COMPANIES
+    assert "Next tenants" not in second
+    assert list(needs_in(first)) == list(needs_in(second)) == [f"down-{slugs[-1]}"]
+
+
+def test_of_many_companies_in_trouble_some_are_named_and_the_others_counted(operator: FlaskClient) -> None:
+    for number in range(7):
+        scope = make_tenant(f"empresa-{number}")
+        move(scope, make_connected_unit(scope, phone=f"551199999100{number}"), *LOST)
+
+    needs = needs_of(operator)
+
+    assert list(needs) == [*(f"down-empresa-{number}" for number in range(4)), "more-down"]
+    assert needs["more-down"].startswith("3 more companies have units that lost their connection.")
+
+
+def test_page_asks_as_often_for_many_companies_as_for_few(operator: FlaskClient, connected_unit: Unit) -> None:
+    operator.get(PAGE)
+    with counted() as few:
+        operator.get(PAGE)
+    for number in range(PAGE_OF_COMPANIES):
+        make_unit(make_tenant(f"empresa-{number}"))
+
+    with counted() as many:
+        assert operator.get(PAGE).status_code == 200
+
+    assert len(many) == len(few)

@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 
 from portal.clock import now
 from portal.models import MessageStatus
+from tests.factories import make_api_token
+from tests.statements import counted
 from tests.web_api.seed import Company, call, close_lane, count_messages, make_message, make_unit, settle_message
 
 BODY = {"phone": "(11) 8888-0001", "message": "Hello"}
@@ -27,6 +29,19 @@ def test_message_is_queued_with_202(client: FlaskClient, acme: Company, path: st
     assert (answer["phone"], answer["unitId"]) == ("5511988880001", str(acme.unit_id))
     shown = call(client, "GET", f"/messages/{answer['messageId']}", acme.admin).json
     assert (shown["direction"], shown["kind"], shown["body"]) == ("outbound", "text", "Hello")
+
+
+def test_message_to_a_known_person_takes_few_statements(client: FlaskClient, acme: Company) -> None:
+    token = make_api_token(acme.scope)
+    for _ in range(2):
+        call(client, "POST", "/messages", token, json={**BODY, "unitId": "centro"})
+
+    with counted() as statements:
+        response = call(client, "POST", "/messages", token, json={**BODY, "unitId": "centro"})
+
+    # The token, the unit, its lock, the conversation, the lane's state; the message, the list's line, the lane.
+    assert response.status_code == 202
+    assert len(statements) <= 8, statements
 
 
 @pytest.mark.parametrize(

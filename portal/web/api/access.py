@@ -37,7 +37,7 @@ def open_scope() -> None:
     g.account = account
     if g.unit_reference is not None:
         _bind(_scope_for_unit(account, g.unit_reference))
-        g.unit_id = units.get_unit_by_id(g.scope, g.unit_reference).id
+        g.unit_id = units.get_unit_id(g.scope, g.unit_reference)
     elif account.tenant_id is not None:
         _bind(accounts.own_scope(account, address=remote_address()))
 
@@ -45,7 +45,7 @@ def open_scope() -> None:
 def chosen_unit(reference: str | None) -> UUID:
     """The unit of that id or short name, or the only one that the caller sees. Raises NotFound and Invalid."""
     if reference:
-        return units.get_unit_by_id(g.scope, reference).id
+        return units.get_unit_id(g.scope, reference)
     unit = units.find_only_unit(g.scope)
     if unit is None:
         raise Invalid({"unitId": _("Say which unit sends: you have none, or more than one.")})

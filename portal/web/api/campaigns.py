@@ -84,7 +84,7 @@ def index(query: dict[str, Any]) -> dict[str, Any]:
     found = queries.list_campaigns(
         g.scope,
         state=query["status"],
-        unit_id=units.get_unit_by_id(g.scope, query["unit_id"]).id if query["unit_id"] else None,
+        unit_id=units.get_unit_id(g.scope, query["unit_id"]) if query["unit_id"] else None,
         since=query["since"],
         before=query["cursor"].id if query["cursor"] else None,
         limit=limit + 1,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import g, request
 
-from portal import phone
+from portal import phone, tenancy
 from portal.models import Message, MessageSource, MessageStatus
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
@@ -78,6 +78,8 @@ def send(body: dict[str, Any]) -> tuple[Sending, int]:
     202 once it is queued, 200 for one that was sent before under the same `clientMessageId`, and with `Prefer: wait`
     once its way is known. 409 `never_connected` when the unit never had a number.
     """
+    # All that is asked has a key of its own: to plan that anew takes longer than to look.
+    tenancy.plan_once()
     return _send(chosen_unit(body["unit_id"]), body)
 
 
@@ -110,7 +112,7 @@ def index(query: dict[str, Any]) -> dict[str, Any]:
     wanted = Filter(
         status=query["status"],
         direction=query["direction"],
-        unit_id=units.get_unit_by_id(g.scope, query["unit_id"]).id if query["unit_id"] else None,
+        unit_id=units.get_unit_id(g.scope, query["unit_id"]) if query["unit_id"] else None,
         client_message_id=query["client_message_id"],
         since=query["since"],
     )
