@@ -39,6 +39,8 @@ def test_campaign_is_prepared_tried_and_sent(admin: Page, linked_unit: str, stac
     admin.get_by_label("Telephone numbers").blur()
     expect(admin.get_by_text("and 3 pasted lines")).to_be_visible()
     admin.get_by_role("button", name="Save and go on").click()
+    # What is typed before the page's script is there is not looked at.
+    admin.wait_for_url("**/message")
     admin.get_by_label("Message").fill(f"Olá! {name}")
     expect(admin.get_by_role("region", name="Preview").get_by_text(f"Olá! {name}")).to_be_visible()
     admin.get_by_role("button", name="Save and go on").click()

@@ -15,7 +15,7 @@ from tests.running.stack import ADMIN, Stack
 pytestmark = pytest.mark.browser
 
 # Looking takes ten seconds at most, and after a fix it is looked again every four.
-LOOK_MS, FIX_MS = 15_000, 45_000
+LOOK_MS, FIX_MS = 30_000, 45_000
 PARKED = (
     "INSERT INTO webhook_events (tenant_id, unit_id, instance_name, event, body_hash, body, state, error, attempts)"
     " SELECT tenant_id, id, 'unit_x', 'presence.update', decode(md5(random()::text), 'hex'), '{}', 'parked',"

@@ -21,7 +21,7 @@ def test_customer_who_writes_appears_on_home_by_itself_and_is_a_click_away(
     page = open_page()
     sign_in(page, ADMIN, stack.passwords[ADMIN])
     expect(page).to_have_url(f"{stack.api.url}{PAGE}")
-    expect(page.locator(f"#unit-{linked_unit}")).to_be_visible()
+    expect(page.get_by_role("heading", name="What needs you")).to_be_visible()
     is_same_page = stays_on_page(page)
 
     instance = stack.rows.instance_of(linked_unit)

@@ -1,6 +1,7 @@
 """The main job of the portal by keyboard alone, from the sign-in to what is done: no pointer touches the page."""
 
 from uuid import uuid4
+from zlib import crc32
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -8,13 +9,19 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.chats import Customer, box, write_template
 from tests.browser.keyboard import Keyboard
 from tests.browser.looks import OpenPage
-from tests.browser.people import qr_code
+from tests.browser.people import make_unit, qr_code
 from tests.running.stack import ADMIN, Stack
 from tests.running.waiting import until
 
 pytestmark = pytest.mark.browser
 
 NUMBER = "5511950009016"
+
+
+@pytest.fixture
+def unit(admin: Page, request: pytest.FixtureRequest) -> str:
+    """The first in the list, however many other tests have made."""
+    return make_unit(admin, f"Bairro {crc32(request.node.nodeid.encode()) % 100_000:05d}")
 
 
 @pytest.fixture
@@ -55,7 +62,10 @@ def sign_in(page: Page, keys: Keyboard, password: str) -> None:
 
 
 def connect(page: Page, keys: Keyboard, stack: Stack, unit: str) -> None:
-    keys.reach(page.locator(f"#unit-{unit}"))
+    keys.reach(page.get_by_role("link", name="Units", exact=True))
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Units", level=1)).to_be_visible()
+    keys.reach(page.locator(f"#link-{unit}"))
     keys.press("Enter")
     expect(page.get_by_role("heading", name=unit.replace("-", " ").title(), level=1)).to_be_visible()
     keys.reach(page.get_by_role("link", name="Connect", exact=True))
