@@ -16,7 +16,7 @@ from sentry_sdk.transport import Transport
 
 from portal import error_reports, jobs
 from portal.logs import MASK
-from portal.queries import units
+from portal.queries import unit_lists
 from portal.web import auth
 from tests.factories import make_tenant, make_user, sign_in
 
@@ -73,7 +73,7 @@ def ana(app: Flask, database: None) -> FlaskClient:
 def test_error_of_a_page_is_reported_without_anything_of_the_request(
     ana: FlaskClient, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "list_units", fail)
+    monkeypatch.setattr(unit_lists, "list_units", fail)
 
     answer = ana.get(
         f"/t/acme/?token={TOKEN}&phone={NUMBER}",
