@@ -31,6 +31,7 @@ from portal.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from portal.queries import units
 from portal.queries.conversation_lists import MOST_COUNTED
 from portal.tenancy import TenantScope
 
@@ -114,13 +115,8 @@ def list_units(scope: TenantScope, *conditions: ColumnElement[bool], limit: int)
 
 def living(scope: TenantScope, *columns: Any) -> Select[Any]:
     """Of the units that are not archived, with their connections and lanes."""
-    return (
-        scope.select(Unit, *columns)
-        .select_from(Unit)
-        .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
-        .join(Lane, (Lane.tenant_id == Unit.tenant_id) & (Lane.unit_id == Unit.id))
-        .where(IS_LIVING)
-    )
+    of_unit = (Lane.tenant_id == Unit.tenant_id) & (Lane.unit_id == Unit.id)
+    return units.living(scope, *columns).join(Lane, of_unit)
 
 
 def list_clocks(scope: TenantScope) -> list[Clock]:

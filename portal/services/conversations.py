@@ -266,18 +266,9 @@ def _queue_message(
     state, written_at = _sending_state(scope, conversation.unit_id), now()
     is_test, is_change = is_test or scope.is_test, draft.about in CHANGES
     row = {
-        "id": uuid7(),
-        "unit_id": conversation.unit_id,
-        "conversation_id": conversation.id,
-        "direction": Direction.OUTBOUND,
-        "kind": draft.kind,
-        "body": draft.text,
-        "refers_to": draft.refers_to,
-        "status": MessageStatus.QUEUED,
+        **_waiting_row(conversation, draft, written_at),
         "source": source,
         "sent_by_id": scope.user_id,
-        "occurred_at": written_at,
-        "proposed_id": new_message_id(),
         "client_message_id": client_message_id,
         "is_test": is_test,
         # A test uses up none of the new chats that WhatsApp lets a number begin, and a change begins none.
@@ -304,6 +295,22 @@ def _queue_message(
         conversation_work.take_up(scope, conversation)
     lanes.wake(scope, conversation.unit_id)
     return Queued(message, is_repeat=False, is_held=state.is_held)
+
+
+def _waiting_row(conversation: Conversation, draft: Draft, written_at: datetime) -> dict[str, object]:
+    """What a message that waits to be sent has of its conversation and of what was written."""
+    return {
+        "id": uuid7(),
+        "unit_id": conversation.unit_id,
+        "conversation_id": conversation.id,
+        "direction": Direction.OUTBOUND,
+        "kind": draft.kind,
+        "body": draft.text,
+        "refers_to": draft.refers_to,
+        "status": MessageStatus.QUEUED,
+        "occurred_at": written_at,
+        "proposed_id": new_message_id(),
+    }
 
 
 def new_message_id() -> str:

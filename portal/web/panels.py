@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from portal.clock import now
 from portal.models import Connection, ConnectionAction, ConnectionStatus, StatusReason, Unit
 from portal.phone import masked
+from portal.queries.unit_troubles import REFUSALS
 from portal.services.connections import is_reconnecting
 from portal.web import qr, words
 from portal.web.formats import shown_phone
@@ -16,19 +17,7 @@ CODE_RENEWED_AFTER = timedelta(seconds=45)
 LATE_AFTER = timedelta(seconds=75)
 FOR_SCAN = (StatusReason.INITIALIZING, StatusReason.WAITING_SCAN)
 WAITING = (ConnectionStatus.QR, ConnectionStatus.CONNECTING)
-BROKEN = (
-    StatusReason.QR_EXPIRED,
-    StatusReason.LOGGED_OUT,
-    StatusReason.CONNECTION_ERROR,
-    StatusReason.NUMBER_BANNED,
-    StatusReason.WRONG_NUMBER,
-    StatusReason.NUMBER_IN_USE,
-    StatusReason.INSTANCE_GONE,
-    StatusReason.EVOLUTION_UNREACHABLE,
-    StatusReason.EVOLUTION_KEY_REFUSED,
-    StatusReason.EVOLUTION_NOT_LICENSED,
-    StatusReason.EVOLUTION_FULL,
-)
+BROKEN = (StatusReason.QR_EXPIRED, StatusReason.LOGGED_OUT, *REFUSALS)
 
 
 @dataclass(frozen=True)
