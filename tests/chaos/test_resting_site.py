@@ -8,8 +8,9 @@ from tests.chaos.invariants import stuck_lanes
 from tests.chaos.site import Site, open_site
 from tests.running.leaks import leaks_of
 
+# A message in it that is on its way no more would be noticed, and the lane let go.
 HOLD = (
-    "UPDATE lanes SET message_id = (SELECT id FROM messages WHERE unit_id = lanes.unit_id LIMIT 1)"
+    "UPDATE lanes SET held_until = now() + interval '1 hour', next_send_at = now() + interval '1 hour'"
     " FROM units WHERE units.id = lanes.unit_id AND slug = %s"
 )
 
@@ -27,7 +28,7 @@ def test_unit_whose_lane_nobody_lets_go_is_stuck_and_no_other(site: Site) -> Non
 
     assert stuck_lanes(site, "meanwhile") == [f"{held}: queued"]
 
-    site.stack.rows.change("UPDATE lanes SET message_id = NULL, next_send_at = now()")
+    site.stack.rows.change("UPDATE lanes SET held_until = NULL, next_send_at = now()")
     assert stuck_lanes(site, "afterwards") == []
 
 
