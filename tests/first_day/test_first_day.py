@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ def test_connect(stack: Stack, admin: Caller, new_unit: str) -> None:
     assert answers[0]["connection"]["qrCode"].startswith(PNG)
     instance = stack.rows.instance_of(new_unit)
     assert [one["name"] for one in stack.simulator.instances()].count(instance) == 1
-    known = json.loads((stack.folder / "evolution.json").read_text())["instances"]
-    webhook = next(one["webhook"] for one in known if one["name"] == instance)
+    until(lambda: webhooks_of(stack, instance), "instance in the simulator's file")
+    (webhook,) = webhooks_of(stack, instance)
     assert webhook["url"].startswith(f"{stack.api.url}/webhooks/whatsapp/evolution/")
     assert webhook["headers"]["jwt_key"]
     until(lambda: admin.get(f"{path}/status")["reason"] == "waiting_scan", "code that waits to be scanned")
@@ -201,6 +202,13 @@ def open_company(stack: Stack, command: Callable[..., str]) -> Caller:
     command("users", "create", *account, "--password-stdin", typed=f"{password}\n")
     stack.note_secret("password", password)
     return signed_in(stack.api.url, email, password)
+
+
+def webhooks_of(stack: Stack, instance: str) -> list[dict[str, Any]]:
+    """As the simulator's file tells them, which is written a moment after the change."""
+    file = stack.folder / "evolution.json"
+    known = json.loads(file.read_text())["instances"] if file.exists() else []
+    return [one["webhook"] for one in known if one["name"] == instance and one["webhook"]]
 
 
 def bodies(caller: Caller, direction: str) -> list[str]:
