@@ -121,12 +121,26 @@ def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column == any_(literal(list(values), ARRAY(column.type))))
 
 
+def among_told(column: Any, name: str) -> ColumnElement[bool]:
+    """`among` of values that are told under this name when the statement is executed."""
+    return cast(ColumnElement[bool], column == any_(bindparam(name, type_=ARRAY(column.type))))
+
+
 def as_table(types: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]]) -> TableValuedAlias:
     """These rows as a table within a statement, column by column: one text, and one plan, for any number of them."""
     arrays = [
         literal(list(values), ARRAY(type_))
         for type_, values in zip(types.values(), zip(*rows, strict=True), strict=True)
     ]
+    return _table_of(arrays, types)
+
+
+def told_table(types: Mapping[str, TypeEngine[Any]]) -> TableValuedAlias:
+    """`as_table` of what is told when the statement is executed: of a column `at` the list `told_at`."""
+    return _table_of([bindparam(f"told_{name}", type_=ARRAY(type_)) for name, type_ in types.items()], types)
+
+
+def _table_of(arrays: Sequence[ColumnElement[Any]], types: Mapping[str, TypeEngine[Any]]) -> TableValuedAlias:
     columns = [column(name, type_) for name, type_ in types.items()]
     return func.unnest(*arrays).table_valued(*columns, name="told").render_derived()
 

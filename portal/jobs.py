@@ -59,7 +59,8 @@ def open_workplace(workplace: Workplace) -> None:
 
 def drain_inbox() -> None:
     """Apply stored webhook events until the time is over."""
-    _drain(_here(), _inbox_pause)
+    here = _here()
+    _drain(here, lambda: 0.0 if inbox.drain(here.app_context) else None)
 
 
 def drain_outbox() -> None:
@@ -84,10 +85,6 @@ def _here() -> Workplace:
     if _workplace is None:
         raise RuntimeError("the portal's jobs run in the portal's own worker processes")
     return _workplace
-
-
-def _inbox_pause() -> float | None:
-    return 0.0 if inbox.drain() else None
 
 
 def _drain(here: Workplace, step: Callable[[], float | None]) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, extract, func
+from sqlalchemy import ColumnElement, and_, bindparam, case, extract, func
 from uuid_utils.compat import uuid7
 
 from portal import counters
@@ -29,7 +29,7 @@ from portal.models import (
 )
 from portal.services import changes, conversation_work, conversations, delivery, ledgers, media, wishes
 from portal.services.wishes import Heard
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # An echo names no send: the same text to the same person within this time of it is taken for it. Evolution may
 # hold a send for 90 s (contract §5.5).
@@ -63,7 +63,7 @@ def apply(scope: TenantScope, unit_id: UUID, arrivals: Sequence[Arrival], people
         _confirm(scope, message, places[external_id])
     new = [place for external_id, place in places.items() if external_id not in known]
     _close_past(new)
-    _add(scope, unit_id, _without_echoes(scope, unit_id, new))
+    _add(scope, unit_id, _without_echoes(scope, unit_id, new), people)
     conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
 
 
@@ -113,8 +113,7 @@ def _without_echoes(scope: TenantScope, unit_id: UUID, places: Sequence[_Place])
 
 
 def _has_unclear_sends(scope: TenantScope, unit_id: UUID) -> bool:
-    found = scope.select(Message, Message.id).where(Message.unit_id == unit_id, _is_unclear()).limit(1)
-    return db.session.scalar(found) is not None
+    return scope.execute(_UNCLEAR_SEND, unit=unit_id).first() is not None
 
 
 def _is_unclear() -> ColumnElement[bool]:
@@ -171,7 +170,7 @@ def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen:
     return message
 
 
-def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
+def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place], people: People) -> None:
     if not places:
         return
     media_ids = _add_media(scope, places)
@@ -193,7 +192,7 @@ def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> None:
     heard = list(_of_people(places, added))
     wishes.note_messages(scope, unit_id, heard)
     ledgers.note_replies(scope, heard)
-    ledgers.note_presence(scope, heard)
+    people.note_presence({one.conversation.contact_id for one in heard})
     heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}
     if heard_in:
         conversations.warm_up(scope, unit_id, heard_in)
@@ -271,3 +270,8 @@ def _count_found(scope: TenantScope, places: Collection[_Place]) -> None:
         this = scope.update(Repair).where(Repair.id == repair_id)
         counted = this.values(found=Repair.found + number)
         db.session.execute(counted.execution_options(synchronize_session=False))
+
+
+_UNCLEAR_SEND = Form(
+    lambda scope: scope.select(Message, Message.id).where(Message.unit_id == bindparam("unit"), _is_unclear()).limit(1)
+)

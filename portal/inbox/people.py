@@ -4,17 +4,19 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import or_
 from uuid_utils.compat import uuid7
 
 from portal import phone
-from portal.db import among, db
+from portal.clock import now
+from portal.db import among_told, db
 from portal.inbox.facts import Address
 from portal.models import Contact
 from portal.services import joining, suppression
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # A name that came without a time: any message's is newer.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,22 +61,26 @@ class People:
         assert contact is not None
         return self._person(contact).id
 
+    def note_presence(self, ids: Iterable[UUID]) -> None:
+        """These people wrote: they are on WhatsApp, whatever it said of a number of theirs."""
+        for contact in map(self._by_id.__getitem__, ids):
+            if contact.is_on_whatsapp is False:
+                contact.is_on_whatsapp, contact.number_checked_at = True, now()
+
     def _load(self, chats: Collection[Address]) -> None:
         if not chats:
             return
-        wanted = or_(
-            among(Contact.phone, {number for chat in chats if (number := _canonical(chat))}),
-            among(Contact.lid, {chat.lid for chat in chats if chat.lid}),
-            among(Contact.chat_jid, {chat.jid for chat in chats if chat.jid}),
+        self._read(
+            phones=list({number for chat in chats if (number := _canonical(chat))}),
+            lids=list({chat.lid for chat in chats if chat.lid}),
+            jids=list({chat.jid for chat in chats if chat.jid}),
         )
-        self._read(wanted)
         merged_into = {contact.merged_into_id for contact in self._by_id.values() if contact.merged_into_id}
         if missing := merged_into - self._by_id.keys():
-            self._read(among(Contact.id, missing))
+            self._read(ids=list(missing))
 
-    def _read(self, wanted: ColumnElement[bool]) -> None:
-        found = self._scope.select(Contact).where(wanted).execution_options(populate_existing=True)
-        for contact in db.session.scalars(found):
+    def _read(self, **named: list[Any]) -> None:
+        for contact in self._scope.execute(_NAMED, **{name: named.get(name, []) for name in _NAMES}).scalars():
             self._note(contact)
 
     def _add(self, chats: Collection[Address]) -> None:
@@ -176,3 +182,13 @@ def _learn_name(contact: Contact, mention: Mention) -> None:
     is_newer = contact.named_at is not None and (mention.at, mention.name) > (contact.named_at, contact.name or "")
     if contact.name is None or is_newer:
         contact.name, contact.named_at = mention.name, mention.at
+
+
+_NAMES = {"ids": Contact.id, "phones": Contact.phone, "lids": Contact.lid, "jids": Contact.chat_jid}
+_NAMED = Form(
+    lambda scope: (
+        scope.select(Contact)
+        .where(or_(*(among_told(column, name) for name, column in _NAMES.items())))
+        .execution_options(populate_existing=True)
+    )
+)

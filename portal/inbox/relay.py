@@ -1,31 +1,41 @@
-"""The inbox relay: applies stored events, one unit after the other, each unit's in the order they were stored."""
+"""The inbox relay: applies stored events, some units at once, each unit's in the order they were stored."""
 
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, any_, bindparam, func, literal, or_, select
 
 from portal import counters
 from portal.clock import now
 from portal.counters import INBOUND_S, Counted
-from portal.db import among, attempt, db, on_commit
+from portal.db import DATABASE_AWAY, among_told, attempt, db, on_commit
 from portal.inbox import process
 from portal.models import Connection, EventState, Unit, WebhookEvent
-from portal.services import delivery
 from portal.services.connections import lock_connection
-from portal.tenancy import TenantScope, across_tenants, tenant_transaction
+from portal.tenancy import Form, TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
 
+UNITS_AT_ONCE = 3
 BATCH = 500
-LARGEST_BATCH = 8 * 1024 * 1024
+LARGEST_BATCH = 2 * 1024 * 1024
 LOOK_AHEAD = 1_000
 MOST_ATTEMPTS = 5
 # A night without messages is one gap, not the usual one.
 LONGEST_USUAL_GAP_S = 3_600.0
 GAP_WEIGHT = 0.05
+
+
+AppContext = Callable[[], AbstractContextManager[object]]
+_Apply = Callable[[TenantScope, Unit, Connection, Sequence[WebhookEvent]], Sequence[WebhookEvent]]
+_one_is_large = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,24 @@ class _Waiting:
     unit_id: UUID
 
 
-def drain() -> int:
-    """Apply one batch of every unit that has new events; returns how many were applied or parked."""
-    return sum(_drain_unit(waiting) for waiting in _units_with_events())
+def drain(app_context: AppContext | None = None) -> int:
+    """Apply one batch of every unit that has new events; returns how many were applied or parked.
+
+    Given contexts to work in, some units at once: most of a unit's time is the database's.
+    """
+    waiting = _units_with_events()
+    if app_context is None or len(waiting) < 2:
+        return sum(map(_drain_unit, waiting))
+    shared = iter(waiting)
+    with ThreadPoolExecutor(UNITS_AT_ONCE, thread_name_prefix="units") as pool:
+        drained = [pool.submit(_drain_next, app_context, shared) for _ in range(UNITS_AT_ONCE)]
+    return sum(one.result() for one in drained)
+
+
+def _drain_next(app_context: AppContext, shared: Iterator[_Waiting]) -> int:
+    """One unit after the other, of those that no other thread took; no further one when the database is away."""
+    with app_context():
+        return sum(map(_drain_unit, shared))
 
 
 def _units_with_events() -> list[_Waiting]:
@@ -52,59 +77,76 @@ def _units_with_events() -> list[_Waiting]:
 
 
 def _drain_unit(waiting: _Waiting) -> int:
+    with suppress(Exception):
+        return _drain(waiting, _apply_together)
+    # Which of them it is that cannot be applied shows when each is applied for itself.
+    try:
+        return _drain(waiting, _apply_each)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        # The other units need not wait for this one.
+        log.exception("unit not drained", unit_id=str(waiting.unit_id))
+        return 0
+
+
+def _drain(waiting: _Waiting, apply: _Apply) -> int:
     with tenant_transaction(TenantScope(waiting.tenant_id)) as scope:
-        if not delivery.lock_unit(scope, waiting.unit_id, skip_locked=True):
+        unit: Unit | None = scope.execute(_UNIT_UNLESS_HELD, unit=waiting.unit_id).scalar()
+        if unit is None:
             return 0
-        unit = scope.get(Unit, waiting.unit_id)
         # Before the messages and the lane, as everybody who holds several of them does.
         connection = lock_connection(scope, waiting.unit_id)
-        events = _next_events(scope, waiting.unit_id)
+        room = {"most": BATCH, "largest": LARGEST_BATCH}
+        events = list(scope.execute(_NEXT_EVENTS, unit=waiting.unit_id, **room).scalars())
         failed_before = {event.id for event in events if event.error is not None}
-        applied = events
-        if not _apply(scope, unit, connection, events):
-            applied = [event for event in events if _apply_alone(scope, unit, connection, event)]
         _note_heard(connection, events)
+        with _large_in_turn(events):
+            applied = apply(scope, unit, connection, events)
         failed = {event.id for event in events} - {event.id for event in applied}
         _count(applied, failed=len(failed - failed_before))
         return len(events)
 
 
-def _next_events(scope: TenantScope, unit_id: UUID) -> list[WebhookEvent]:
-    """The unit's oldest events, as many as fit into memory: one body may have 16 MiB."""
-    due = (WebhookEvent.unit_id == unit_id) & _is_due()
-    sizes = scope.select(WebhookEvent, WebhookEvent.id, func.octet_length(WebhookEvent.body)).where(due)
-    ids, size = list[int](), 0
-    for event_id, its_size in db.session.execute(sizes.order_by(WebhookEvent.id).limit(BATCH)):
-        size += its_size
-        if ids and size > LARGEST_BATCH:
-            break
-        ids.append(event_id)
-    # Fresh, since an attempt that failed in this session left its own marks on them.
-    chosen = scope.select(WebhookEvent).where(among(WebhookEvent.id, ids)).order_by(WebhookEvent.id)
-    return list(db.session.scalars(chosen.execution_options(populate_existing=True)))
+def _large_in_turn(events: Sequence[WebhookEvent]) -> AbstractContextManager[object]:
+    """Several times its size is needed to understand a body, and one may have 16 MiB."""
+    return _one_is_large if sum(len(event.body) for event in events) > LARGEST_BATCH else nullcontext()
 
 
 def _is_due() -> ColumnElement[bool]:
+    # Written out, or a plan for all values could not use the index of new events.
+    is_new = WebhookEvent.state == literal(EventState.NEW.value, literal_execute=True)
     is_time = or_(WebhookEvent.retry_at.is_(None), WebhookEvent.retry_at <= func.now())
-    return (WebhookEvent.state == EventState.NEW) & WebhookEvent.unit_id.is_not(None) & is_time
+    return is_new & WebhookEvent.unit_id.is_not(None) & is_time
 
 
-def _apply(scope: TenantScope, unit: Unit, connection: Connection, events: list[WebhookEvent]) -> bool:
-    """The usual way: one savepoint for the batch. False when one of them fails, with nothing applied."""
-    try:
-        with attempt():
-            process.apply(scope, unit, connection, events)
-            _note_done(scope, events)
-    except Exception:
-        # What was read after a statement that is now undone is not so.
-        db.session.expire_all()
-        return False
-    return True
+def _next_events(scope: TenantScope) -> Select[Any]:
+    """The unit's oldest events, as many as fit into memory, and one at least."""
+    size = func.octet_length(WebhookEvent.body)
+    so_far = func.sum(size).over(order_by=WebhookEvent.id)
+    fits = or_(so_far <= bindparam("largest"), so_far == size).label("fits")
+    due = scope.select(WebhookEvent, WebhookEvent.id, fits).where(WebhookEvent.unit_id == bindparam("unit"), _is_due())
+    oldest = due.order_by(WebhookEvent.id).limit(bindparam("most")).subquery()
+    # An array of ids is looked up by the key, whatever PostgreSQL knows of a table that has just grown.
+    ids = func.array(select(oldest.c.id).where(oldest.c.fits).scalar_subquery())
+    chosen = scope.select(WebhookEvent).where(WebhookEvent.id == any_(ids))
+    # Fresh, since an attempt that failed in this session left its own marks on them.
+    return chosen.order_by(WebhookEvent.id).execution_options(populate_existing=True)
 
 
-def _note_done(scope: TenantScope, events: list[WebhookEvent]) -> None:
-    this = scope.update(WebhookEvent).where(among(WebhookEvent.id, [event.id for event in events]))
-    db.session.execute(this.values(state=EventState.DONE).execution_options(synchronize_session=False))
+def _apply_together(
+    scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]
+) -> Sequence[WebhookEvent]:
+    """The usual way: all, or none when one of them fails."""
+    process.apply(scope, unit, connection, events)
+    scope.execute(_NOTE_DONE, ids=[event.id for event in events])
+    return events
+
+
+def _apply_each(
+    scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]
+) -> Sequence[WebhookEvent]:
+    return [event for event in events if _apply_alone(scope, unit, connection, event)]
 
 
 def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: WebhookEvent) -> bool:
@@ -113,6 +155,8 @@ def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: 
             process.apply(scope, unit, connection, [event])
             event.state = EventState.DONE
     except Exception as e:
+        # What was read after a statement that is now undone is not so.
+        db.session.expire_all()
         _put_off(event, e)
         return False
     return True
@@ -128,7 +172,7 @@ def _put_off(event: WebhookEvent, error: Exception) -> None:
     log.warning("event not applied", event_id=event.id, name=event.event, attempts=event.attempts, error=event.error)
 
 
-def _count(applied: list[WebhookEvent], *, failed: int) -> None:
+def _count(applied: Sequence[WebhookEvent], *, failed: int) -> None:
     """Count them once all this is on disk, and how long those took that were delivered and never failed before.
 
     An event that fails again and again has failed once: `failed` are those of which this was the first time.
@@ -156,3 +200,19 @@ def _note_heard(connection: Connection, events: list[WebhookEvent]) -> None:
             connection.usual_gap_s = gap_s if usual_s is None else usual_s + (gap_s - usual_s) * GAP_WEIGHT
         # An event that is tried again was heard long before the newest one.
         connection.last_event_at = max(last or at, at)
+
+
+_UNIT_UNLESS_HELD = Form(
+    lambda scope: (
+        scope.select(Unit).where(Unit.id == bindparam("unit")).with_for_update(key_share=True, skip_locked=True)
+    )
+)
+_NEXT_EVENTS = Form(_next_events)
+_NOTE_DONE = Form(
+    lambda scope: (
+        scope.update(WebhookEvent)
+        .where(among_told(WebhookEvent.id, "ids"))
+        .values(state=EventState.DONE)
+        .execution_options(synchronize_session=False)
+    )
+)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func
+from sqlalchemy import Integer, Select, bindparam, func
 
-from portal.db import among, db
+from portal.db import among, among_told, db
 from portal.models import Campaign, CampaignRecipient, Contact, Message, MessageSource, Unit
 from portal.queries.campaigns import WITHOUT_AUDIENCE, RecipientRow, Rung, rung_of_recipient, with_messages
 from portal.tenancy import Form, TenantScope
@@ -46,7 +46,7 @@ def _lines(scope: TenantScope) -> Select[Any]:
         )
         .options(WITHOUT_AUDIENCE)
         .where(
-            CampaignRecipient.contact_id == any_(bindparam("contacts", type_=ARRAY(Uuid()))),
+            among_told(CampaignRecipient.contact_id, "contacts"),
             CampaignRecipient.campaign_id.in_(scope.select(Campaign, Campaign.id)),
         )
         .order_by(func.coalesce(CampaignRecipient.handed_at, Campaign.created_at).desc(), Campaign.id.desc())

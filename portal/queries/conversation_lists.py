@@ -8,12 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     ColumnElement,
     Select,
     Uuid,
-    any_,
     bindparam,
     false,
     func,
@@ -24,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from portal.db import db
+from portal.db import among_told, db
 from portal.models import CHANGES, Contact, Conversation, Direction, Message, Tenant
 from portal.queries import consent
 from portal.queries.contact_search import matches
@@ -190,7 +188,7 @@ def _last_sent(scope: TenantScope) -> Select[Any]:
         scope.select(Conversation, Conversation.id, *(newest.c[name] for name in STATE))
         .join(newest, true())
         .where(
-            Conversation.id == any_(bindparam("conversations", type_=ARRAY(Uuid()))),
+            among_told(Conversation.id, "conversations"),
             newest.c.direction == Direction.OUTBOUND,
         )
     )

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Uuid, and_, any_, bindparam, func
+from sqlalchemy import Select, and_, func
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from portal.db import among, db
+from portal.db import among, among_told, db
 from portal.errors import NotFound
 from portal.models import AccountLink, Unit, User, UserSession, UserUnit
 from portal.tenancy import Form, TenantScope
@@ -99,5 +99,4 @@ def _links_of(scope: TenantScope, user_ids: Collection[UUID]) -> dict[UUID, Acco
     return {link.user_id: link for link in links}
 
 
-_IDS = bindparam("ids", type_=ARRAY(Uuid()))
-_EMAILS = Form(lambda scope: scope.select(User, User.id, User.email).where(User.id == any_(_IDS)))
+_EMAILS = Form(lambda scope: scope.select(User, User.id, User.email).where(among_told(User.id, "ids")))

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, String, Uuid, any_, bindparam, func, or_
+from sqlalchemy import Select, Uuid, bindparam, func, or_
 
-from portal.db import among, db
+from portal.db import among, among_told, db
 from portal.models import (
     ABOUT_ANOTHER,
     CHANGES,
@@ -121,7 +121,7 @@ def _about_some(scope: TenantScope) -> Select[Any]:
     is_vote = (Message.kind == MessageKind.POLL) & Message.details["isVote"].as_boolean()
     statement = scope.select(Message).where(
         Message.unit_id == bindparam("unit", type_=Uuid()),
-        Message.refers_to == any_(bindparam("ids", type_=ARRAY(String()))),
+        among_told(Message.refers_to, "ids"),
         Message.conversation_id == bindparam("conversation", type_=Uuid()),
         or_(Message.kind.in_(ABOUT_ANOTHER), is_vote),
     )

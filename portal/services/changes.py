@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import bindparam
+
 from portal.clock import now
-from portal.db import among, db
+from portal.db import among, among_told, db
 from portal.models import (
     CHANGES,
     ChangeKind,
@@ -24,7 +26,7 @@ from portal.models import (
 )
 from portal.services import delivery
 from portal.services.conversations import LONGEST_PREVIEW
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # Of ours, and not known to have been made.
 OPEN = (MessageStatus.SENDING, MessageStatus.UNCONFIRMED)
@@ -90,8 +92,7 @@ def _row(unit_id: UUID, told: Told) -> dict[str, object]:
 def _kept(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> Iterable[MessageChange]:
     if not external_ids:
         return ()
-    theirs = (MessageChange.unit_id == unit_id) & among(MessageChange.external_id, external_ids)
-    return db.session.scalars(scope.select(MessageChange).where(theirs)).all()
+    return scope.execute(_ABOUT, unit=unit_id, external_ids=list(external_ids)).scalars().all()
 
 
 def _change(message: Message, changes: Sequence[MessageChange]) -> None:
@@ -141,3 +142,10 @@ def _confirm_ours(scope: TenantScope, unit_id: UUID, told: Sequence[Told]) -> No
         if heard_at is not None:
             message.status, message.sent_at, message.accepted_at = MessageStatus.SENT, heard_at, heard_at
             message.error_code = message.error_details = message.look_up_at = None
+
+
+_ABOUT = Form(
+    lambda scope: scope.select(MessageChange).where(
+        MessageChange.unit_id == bindparam("unit"), among_told(MessageChange.external_id, "external_ids")
+    )
+)

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from flask_babel import gettext as _
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from portal import phone, queue
 from portal.clock import now
@@ -25,7 +25,7 @@ from portal.models import (
 )
 from portal.secrets import fingerprint, new_secret
 from portal.services import audit, lanes, servers
-from portal.tenancy import TenantScope, across_tenants
+from portal.tenancy import Form, TenantScope, across_tenants
 
 # Evolution retries a webhook for up to 24 minutes (contract §10.2) with the name and secret it began with.
 PREVIOUS_INSTANCE_ACCEPTED_FOR = timedelta(minutes=30)
@@ -170,8 +170,7 @@ def is_reconnecting(connection: Connection) -> bool:
 
 def lock_connection(scope: TenantScope, unit_id: UUID) -> Connection:
     """The unit's connection, held until the transaction ends. Raises NotFound."""
-    statement = scope.select(Connection).where(Connection.unit_id == unit_id).with_for_update()
-    connection: Connection | None = db.session.scalar(statement.execution_options(populate_existing=True))
+    connection: Connection | None = scope.execute(_HOLD, unit=unit_id).scalar()
     if connection is None:
         raise NotFound("no such unit")
     return connection
@@ -291,3 +290,13 @@ def _signer() -> URLSafeSerializer:
     # The last one signs; what an older one signed is still read.
     keys = [*reversed(parts.config.secret_key_fallbacks), parts.config.secret_key]
     return URLSafeSerializer(keys, salt="scan-link")
+
+
+_HOLD = Form(
+    lambda scope: (
+        scope.select(Connection)
+        .where(Connection.unit_id == bindparam("unit"))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+)

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import bindparam, func
+from sqlalchemy import ColumnElement, bindparam, func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
 from portal.clock import now
-from portal.db import among, atomic, db
+from portal.db import among_told, atomic, db
 from portal.errors import Conflict, Invalid, NotFound
 from portal.models import (
     CHANGES,
@@ -192,11 +192,8 @@ def open_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collectio
 
 
 def _lock_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collection[UUID]) -> dict[UUID, Conversation]:
-    statement = scope.select(Conversation).where(
-        Conversation.unit_id == unit_id, among(Conversation.contact_id, contact_ids)
-    )
-    locked = statement.order_by(Conversation.id).with_for_update().execution_options(populate_existing=True)
-    return {conversation.contact_id: conversation for conversation in db.session.scalars(locked)}
+    locked = scope.execute(_WITH_CONTACTS, unit=unit_id, contacts=list(contact_ids)).scalars()
+    return {conversation.contact_id: conversation for conversation in locked}
 
 
 def note_last_message(
@@ -235,15 +232,12 @@ def carry(
 
 def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID]) -> None:
     """The people wrote: what still waits for these chats are replies now, and no limit holds them."""
-    is_cold = (Message.status == MessageStatus.QUEUED) & Message.is_cold
-    theirs = among(Message.conversation_id, conversation_ids)
-    waiting = scope.select(Message, Message.id).where(Message.unit_id == unit_id, theirs, is_cold)
-    if db.session.scalar(waiting.limit(1)) is None:
+    theirs = {"unit": unit_id, "conversations": list(conversation_ids)}
+    if scope.execute(_COLD, **theirs).first() is None:
         return
     # The lane first: a claim holds it while it takes one of its messages.
     lanes.wake(scope, unit_id)
-    cold = scope.update(Message).where(Message.unit_id == unit_id, theirs, is_cold)
-    db.session.execute(cold.values(is_cold=False).execution_options(synchronize_session=False))
+    scope.execute(_WARM_UP, **theirs)
 
 
 def _with_quote(scope: TenantScope, conversation: Conversation, draft: Draft, answers_to: UUID | None) -> Draft:
@@ -394,5 +388,28 @@ _SENDING_STATE = Form(
         .join(Lane, Lane.unit_id == Connection.unit_id)
         .join(Unit, Unit.id == Connection.unit_id)
         .where(Connection.unit_id == bindparam("unit"))
+    )
+)
+_WITH_CONTACTS = Form(
+    lambda scope: (
+        scope.select(Conversation)
+        .where(Conversation.unit_id == bindparam("unit"), among_told(Conversation.contact_id, "contacts"))
+        .order_by(Conversation.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+)
+
+
+def _cold() -> ColumnElement[bool]:
+    """What waits for some chats of a unit as a first message does, though the people may have written by now."""
+    theirs = (Message.unit_id == bindparam("unit")) & among_told(Message.conversation_id, "conversations")
+    return theirs & (Message.status == MessageStatus.QUEUED) & Message.is_cold
+
+
+_COLD = Form(lambda scope: scope.select(Message, Message.id).where(_cold()).limit(1))
+_WARM_UP = Form(
+    lambda scope: (
+        scope.update(Message).where(_cold()).values(is_cold=False).execution_options(synchronize_session=False)
     )
 )

@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam
 from portal import counters
 from portal.clock import now
 from portal.counters import Counted
-from portal.db import among, db, on_commit
+from portal.db import among_told, db, on_commit
 from portal.models import (
     ABOUT_ANOTHER,
     ColdReason,
@@ -93,8 +93,7 @@ def find_messages(scope: TenantScope, unit_id: UUID, external_ids: Collection[st
     """WhatsApp's id -> the unit's message, held until the transaction ends; unknown ids are left out."""
     if not external_ids:
         return {}
-    statement = scope.select(Message).where(Message.unit_id == unit_id, among(Message.external_id, external_ids))
-    found = db.session.scalars(statement.order_by(Message.id).with_for_update())
+    found = scope.execute(_BY_EXTERNAL_IDS, unit=unit_id, external_ids=list(external_ids)).scalars()
     return {str(message.external_id): message for message in found}
 
 
@@ -120,10 +119,8 @@ def confirm_sent(scope: TenantScope, message: Message, *, external_id: str, at: 
 
 def hand_over_early_receipts(scope: TenantScope, unit_id: UUID, messages: Mapping[str, Message]) -> None:
     """Give messages the receipts that came before them. By WhatsApp's id."""
-    theirs = (EarlyReceipt.unit_id == unit_id) & among(EarlyReceipt.external_id, messages)
-    early = scope.delete(EarlyReceipt).where(theirs).execution_options(synchronize_session=False)
-    columns = (EarlyReceipt.external_id, EarlyReceipt.receipt, EarlyReceipt.received_at)
-    for external_id, receipt, received_at in db.session.execute(early.returning(*columns)).all():
+    early = scope.execute(_TAKE_EARLY_RECEIPTS, unit=unit_id, external_ids=list(messages))
+    for external_id, receipt, received_at in early.all():
         climb(scope, messages[external_id], receipt, received_at)
 
 
@@ -201,5 +198,21 @@ def _select_unit(scope: TenantScope) -> Select[Any]:
     return scope.select(Unit, Unit.id).where(Unit.id == bindparam("unit"))
 
 
+_BY_EXTERNAL_IDS = Form(
+    lambda scope: (
+        scope.select(Message)
+        .where(Message.unit_id == bindparam("unit"), among_told(Message.external_id, "external_ids"))
+        .order_by(Message.id)
+        .with_for_update()
+    )
+)
+_TAKE_EARLY_RECEIPTS = Form(
+    lambda scope: (
+        scope.delete(EarlyReceipt)
+        .where(EarlyReceipt.unit_id == bindparam("unit"), among_told(EarlyReceipt.external_id, "external_ids"))
+        .returning(EarlyReceipt.external_id, EarlyReceipt.receipt, EarlyReceipt.received_at)
+        .execution_options(synchronize_session=False)
+    )
+)
 _LOCK = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True))
 _LOCK_UNLESS_HELD = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True, skip_locked=True))

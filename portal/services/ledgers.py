@@ -5,16 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, TableValuedAlias, Update, Uuid, case, column, func, literal
+from sqlalchemy import DateTime, Update, Uuid, case, func
 
-from portal.clock import now
-from portal.db import among, db
+from portal.db import among, as_table, db, told_table
 from portal.models import (
     ABOUT_ANOTHER,
     Campaign,
     CampaignRecipient,
     CampaignState,
-    Contact,
     Message,
     MessageStatus,
     RecipientState,
@@ -23,7 +21,7 @@ from portal.models import (
 from portal.queries.campaigns import OPTED_OUT
 from portal.services import campaign_states
 from portal.services.wishes import Heard
-from portal.tenancy import TenantScope
+from portal.tenancy import Form, TenantScope
 
 # Whoever writes later than this after a campaign's message is not answering it.
 ANSWERED_WITHIN = timedelta(days=7)
@@ -37,9 +35,13 @@ def note_replies(scope: TenantScope, heard: Iterable[Heard]) -> None:
         if _is_said(one.message):
             at = one.message.occurred_at
             newest[one.conversation.id] = max(at, newest.get(one.conversation.id, at))
-    if not newest:
-        return
-    told = _told(("conversation_id", Uuid(), list(newest)), ("at", DateTime(timezone=True), list(newest.values())))
+    if newest:
+        scope.execute(_NOTE_REPLIES, told_conversation_id=list(newest), told_at=list(newest.values()))
+
+
+def _replies(scope: TenantScope) -> Update:
+    """Of told conversations and the times at which somebody wrote there last."""
+    told = told_table({"conversation_id": Uuid(), "at": DateTime(timezone=True)})
     # WhatsApp's clock counts whole seconds.
     left_at = func.date_trunc("second", func.coalesce(Message.sending_at, CampaignRecipient.handed_at))
     theirs = scope.update(CampaignRecipient).where(
@@ -54,21 +56,13 @@ def note_replies(scope: TenantScope, heard: Iterable[Heard]) -> None:
         ~Message.is_test,
         left_at <= told.c.at,
     )
-    _run(theirs.values(replied_at=told.c.at))
-
-
-def note_presence(scope: TenantScope, heard: Iterable[Heard]) -> None:
-    """Whoever writes is on WhatsApp, whatever it said of a number of theirs."""
-    contact_ids = {one.conversation.contact_id for one in heard}
-    if contact_ids:
-        absent = scope.update(Contact).where(among(Contact.id, contact_ids), Contact.is_on_whatsapp.is_(False))
-        _run(absent.values(is_on_whatsapp=True, number_checked_at=now()))
+    return theirs.values(replied_at=told.c.at).execution_options(synchronize_session=False)
 
 
 def follow_resends(scope: TenantScope, seconds: Mapping[UUID, UUID]) -> None:
     """What was sent in the place of a campaign's message (first -> second) is the newest one to its recipient."""
     if seconds:
-        told = _told(("first_id", Uuid(), list(seconds)), ("second_id", Uuid(), list(seconds.values())))
+        told = as_table({"first_id": Uuid(), "second_id": Uuid()}, list(seconds.items()))
         theirs = scope.update(CampaignRecipient).where(CampaignRecipient.message_id == told.c.first_id)
         _run(theirs.values(message_id=told.c.second_id))
 
@@ -159,12 +153,8 @@ def _skipped_if_pending(reason: SkipReason) -> dict[str, Any]:
     }
 
 
-def _told(*columns: tuple[str, Any, list[Any]]) -> TableValuedAlias:
-    """Rows of these columns: (name, type, values)."""
-    arrays = [literal(values, ARRAY(type_)) for _, type_, values in columns]
-    named = [column(name, type_) for name, type_, _ in columns]
-    return func.unnest(*arrays).table_valued(*named, name="told").render_derived()
-
-
 def _run(statement: Update) -> None:
     db.session.execute(statement.execution_options(synchronize_session=False))
+
+
+_NOTE_REPLIES = Form(_replies)

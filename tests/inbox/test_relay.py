@@ -1,19 +1,24 @@
 """The relay: batches, what fails in them, and when a unit was last heard."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import pytest
+from flask import Flask
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from portal.clock import now
 from portal.db import atomic, db
-from portal.inbox import relay
+from portal.inbox import process, relay
 from portal.models import Connection, EventState, Message, Repair, RepairKind, Unit, WebhookEvent
-from portal.services import delivery, repairs
-from portal.tenancy import TenantScope, across_tenants, acting_for
+from portal.services import connections, repairs
+from portal.tenancy import TenantScope, across_tenants, acting_for, apart
 from tests.factories import make_connected_unit
 from tests.inbox.conftest import Evolution
 from tests.inbox.payloads import message
@@ -140,23 +145,114 @@ def test_the_last_event_is_the_newest_one_heard(
     assert rows(Connection)[0].last_event_at == newest
 
 
-def test_every_unit_with_news_gets_its_turn(scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows) -> None:
+@pytest.mark.commits
+def test_every_unit_with_news_gets_its_turn(
+    app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
     make_connected_unit(scope, "praia", instance_name="unit_praia")
     evolution.post("messages.upsert", message("3A01", "centro"))
     evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
 
-    assert relay.drain() == 2
-    assert bodies(rows) == ["centro", "praia"]
+    assert relay.drain(app.app_context) == 2
+    assert sorted(bodies(rows)) == ["centro", "praia"]
     assert len({m.unit_id for m in rows(Message)}) == 2
 
 
-def test_a_unit_that_another_relay_is_at_is_left_to_it(
-    unit: Unit, evolution: Evolution, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.commits
+def test_units_are_applied_at_once(
+    app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evolution.post("messages.upsert", message("3A01"))
-    monkeypatch.setattr(delivery, "lock_unit", lambda *args, **options: False)
+    """Each waits for the other within its transaction, so that one after the other they would never end."""
+    make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.post("messages.upsert", message("3A01", "centro"))
+    evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
+    both, apply = Barrier(2, timeout=20), process.apply
 
-    assert relay.drain() == 0
+    def meet(*told: Any) -> None:
+        both.wait()
+        apply(*told)
+
+    monkeypatch.setattr(process, "apply", meet)
+
+    assert relay.drain(app.app_context) == 2
+    assert sorted(bodies(rows)) == ["centro", "praia"]
+
+
+@pytest.mark.commits
+def test_large_batches_are_applied_in_turn(
+    app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.post("messages.upsert", message("3A01", "centro"))
+    evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
+    at_it, most, apply = list[int](), list[int](), process.apply
+
+    def count(*told: Any) -> None:
+        at_it.append(1)
+        time.sleep(0.05)
+        most.append(len(at_it))
+        apply(*told)
+        at_it.pop()
+
+    monkeypatch.setattr(process, "apply", count)
+    monkeypatch.setattr(relay, "LARGEST_BATCH", 10)
+
+    assert relay.drain(app.app_context) == 2
+    assert most == [1, 1]
+
+
+@pytest.mark.commits
+def test_a_unit_that_breaks_off_does_not_hold_up_the_others(
+    app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.post("messages.upsert", message("3A01", "centro"))
+    evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
+    broken, lock_connection = unit.id, connections.lock_connection
+
+    def lock(scope: TenantScope, unit_id: UUID) -> Connection:
+        if unit_id == broken:
+            raise RuntimeError("a connection that cannot be read")
+        return lock_connection(scope, unit_id)
+
+    monkeypatch.setattr(relay, "lock_connection", lock)
+
+    assert relay.drain(app.app_context) == 1
+    assert [m.unit_id for m in rows(Message)] == [other.id]
+    assert [event.state for event in evolution.events()] == [EventState.NEW, EventState.DONE]
+
+
+@pytest.mark.commits
+def test_when_the_database_goes_away_the_units_that_were_not_begun_are_left(
+    app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.post("messages.upsert", message("3A01", "centro"))
+    evolution.post("messages.upsert", message("3A02", "praia"), instance="unit_praia")
+    begun = list[UUID]()
+
+    def lock(scope: TenantScope, unit_id: UUID) -> Connection:
+        begun.append(unit_id)
+        raise OperationalError("SELECT", {}, Exception("the connection was lost"))
+
+    monkeypatch.setattr(relay, "lock_connection", lock)
+    monkeypatch.setattr(relay, "UNITS_AT_ONCE", 1)
+
+    with pytest.raises(OperationalError):
+        relay.drain(app.app_context)
+
+    assert len(set(begun)) == 1
+    assert {event.state for event in evolution.events()} == {EventState.NEW}
+
+
+@pytest.mark.commits
+def test_a_unit_that_another_relay_is_at_is_left_to_it(scope: TenantScope, unit: Unit, evolution: Evolution) -> None:
+    evolution.post("messages.upsert", message("3A01"))
+    with apart(scope) as elsewhere:
+        elsewhere.execute(scope.select(Unit, Unit.id).where(Unit.id == unit.id).with_for_update(key_share=True))
+
+        assert relay.drain() == 0
+
     assert evolution.events()[0].state == EventState.NEW
 
 
