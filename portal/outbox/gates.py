@@ -26,10 +26,11 @@ SERVER_AWAY = frozenset({errors.UNREACHABLE, errors.KEY_REFUSED, errors.NOT_LICE
 
 
 class Gate:
-    """What one process has in flight at one server, and how much more it may add."""
+    """What one process has in flight at one server, and how much more it may add; says so when it was full."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, on_room: Callable[[], None] = lambda: None) -> None:
         self.server = server
+        self._on_room = on_room
         self._lock = threading.Lock()
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._threads = 0
@@ -73,12 +74,12 @@ class Gate:
     def leave(self, message_id: UUID) -> None:
         """It ended without a call, which tells nothing about the server."""
         with self._lock:
-            self._began_at.pop(message_id, None)
+            self._take_out(message_id)
 
     def end(self, message_id: UUID, error: EvolutionError | None) -> str | None:
         """Count what came out of a send; returns why the server is to be paused, if it is."""
         with self._lock:
-            self._began_at.pop(message_id, None)
+            self._take_out(message_id)
             if error is not None and error.code in SERVER_AWAY:
                 return error.code
             if isinstance(error, EvolutionUnknown):
@@ -88,6 +89,12 @@ class Gate:
             self._ended_well_at = time.monotonic()
             self._limit = min(MOST_IN_FLIGHT, self._limit * 2)
             return None
+
+    def _take_out(self, message_id: UUID) -> None:
+        was_full = len(self._began_at) >= self._limit
+        self._began_at.pop(message_id, None)
+        if was_full:
+            self._on_room()
 
     def _do(self) -> None:
         while True:

@@ -142,7 +142,8 @@ class OutboxRelay:
             self._gates[server_id].close()
         for server in known.values():
             if server.id not in self._gates:
-                self._gates[server.id] = Gate(server)
+                # The recorder may have woken the relay too early, while the gate was still full.
+                self._gates[server.id] = Gate(server, on_room=self._on_free)
             self._gates[server.id].update(server)
 
     def _send(self, gate: Gate, message: ClaimedMessage) -> None:
@@ -160,8 +161,6 @@ class OutboxRelay:
             gate.close()
         self._recorder.put(outcome)
         reason = gate.end(message.id, outcome.error)
-        # A gate that was full has room again, which the recorder may have said too early.
-        self._on_free()
         if reason is not None:
             self._pause_from_thread(gate, reason)
 
@@ -170,7 +169,6 @@ class OutboxRelay:
         time.sleep(max(0.0, message.start_at - time.monotonic()))
         self._recorder.put(outcome_of_test(message))
         gate.leave(message.id)
-        self._on_free()
 
     def _outcome(self, client: EvolutionClient, message: ClaimedMessage) -> Outcome:
         try:

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 
 import certifi
@@ -168,14 +169,20 @@ def test_a_connection_idle_for_less_is_kept(
     assert evolution.asked[0].port == evolution.asked[1].port
 
 
-def test_each_thread_has_a_connection_of_its_own(evolution: Scripted, client: EvolutionClient) -> None:
+def test_threads_share_connections_and_each_is_for_one_exchange_at_a_time(
+    evolution: Scripted, client: EvolutionClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evolution.answer(200, {"version": "2.3.6"})
+    both, answer = Barrier(2, timeout=5), evolution.next_answer
+    with monkeypatch.context() as meanwhile, ThreadPoolExecutor(2) as pool:
+        meanwhile.setattr(evolution, "next_answer", lambda: (both.wait(), answer())[1])
+        for asked in [pool.submit(client.version) for _ in range(2)]:
+            asked.result(timeout=5)
     client.version()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(client.version).result(timeout=5)
-
-    assert evolution.asked[0].port != evolution.asked[1].port
+    first, second, third = (asked.port for asked in evolution.asked)
+    assert first != second
+    assert third in (first, second)
 
 
 def test_the_proxy_of_the_environment_is_used(evolution: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +195,24 @@ def test_the_proxy_of_the_environment_is_used(evolution: Scripted, monkeypatch: 
     asked = evolution.asked[0]
     assert (asked.path, asked.headers["Host"]) == ("http://evolution.invalid:8080/", "evolution.invalid:8080")
     assert asked.headers["apikey"] == KEY
+
+
+def test_the_proxy_is_told_who_asks(evolution: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", evolution.url.replace("http://", "http://user:secret@"))
+    monkeypatch.setenv("no_proxy", "")
+    evolution.answer(200, {"version": "2.3.6"})
+
+    EvolutionClient("http://evolution.invalid:8080", KEY).version()
+
+    assert evolution.asked[0].headers["Proxy-Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+def test_a_post_without_a_body_says_so(evolution: Scripted, client: EvolutionClient) -> None:
+    evolution.answer(200, {})
+
+    client.restart("unit_1")
+
+    assert evolution.asked[0].headers["Content-Length"] == "0"
 
 
 def test_what_the_environment_excepts_from_its_proxy_goes_there_directly(
@@ -221,9 +246,13 @@ def test_a_reset_behind_a_proxy_may_have_carried_it(monkeypatch: pytest.MonkeyPa
     assert raised.value.code == errors.UNCLEAR
 
 
-@pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "not_trusted"])
+@pytest.mark.parametrize(
+    ("is_trusted", "host", "answer"),
+    [(True, "localhost", "2.3.6"), (False, "localhost", errors.UNREACHABLE), (True, "127.0.0.1", errors.UNREACHABLE)],
+    ids=["trusted", "not_trusted", "of_another_host"],
+)
 def test_the_certificates_of_the_environment_are_believed(
-    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool, host: str, answer: str
 ) -> None:
     others = tmp_path / "others.pem"
     others.write_bytes(Path(certifi.where()).read_bytes())
@@ -233,14 +262,14 @@ def test_the_certificates_of_the_environment_are_believed(
     context.load_cert_chain(certificate)
     server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
     server.answer(200, {"version": "2.3.6"})
-    client = EvolutionClient(server.url.replace("http://127.0.0.1", "https://localhost"), KEY)
+    client = EvolutionClient(server.url.replace("http://127.0.0.1", f"https://{host}"), KEY)
 
     try:
-        answer = client.version() if is_trusted else _refusal(client)
+        told = _refusal(client) if answer == errors.UNREACHABLE else client.version()
     finally:
         server.stop()
 
-    assert answer == ("2.3.6" if is_trusted else errors.UNREACHABLE)
+    assert told == answer
 
 
 def _refusal(client: EvolutionClient) -> str:

@@ -203,3 +203,15 @@ def test_a_paused_server_is_not_paused_again_for_what_still_hangs(gate: Gate, cl
     gate.close()
 
     assert gate.is_hanging() is False
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["full", "not_full"])
+def test_room_is_told_of_only_where_there_was_none(is_full: bool) -> None:
+    told: list[str] = []
+    gate = Gate(SERVER, on_room=lambda: told.append("room"))
+    ids = begin(gate, MOST_IN_FLIGHT if is_full else MOST_IN_FLIGHT - 1)
+
+    gate.end(ids[0], None)
+    gate.leave(ids[1])
+
+    assert told == (["room"] if is_full else [])
