@@ -53,11 +53,22 @@ class Translator(Babel):  # type: ignore[misc]
         return said % values if "%" in said else said
 
 
+class CalledLimits(Limiter):
+    """Limits of functions, counted where these are called. No blueprint and no app has one to look for before a view.
+
+    But while the storage is away, whatever is asked shows whether it is back.
+    """
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        if not in_middleware or self._storage_dead:
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 babel = Translator()
 bootstrap = Bootstrap5()
 csrf = CSRFProtect()
 htmx = Htmx()
-limiter = Limiter(get_remote_address)
+limiter = CalledLimits(get_remote_address)
 login = LoginManager()
 migrate = Migrate()
 

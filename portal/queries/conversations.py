@@ -95,11 +95,9 @@ def list_messages(
 
 
 def list_messages_since(
-    scope: TenantScope, conversation_id: UUID, since: Position | None, *, limit: int = LONGEST_OPEN_THREAD
+    scope: TenantScope, conversation_id: UUID, since: Position, *, limit: int = LONGEST_OPEN_THREAD
 ) -> list[Message]:
-    """What an open thread shows: the messages from that one on, newest first; without one, as a page of them."""
-    if since is None:
-        return list_messages(scope, conversation_id)
+    """What an open thread shows: the messages from that one on, newest first."""
     values = {"conversation": conversation_id, "most": limit, "at": since.at, "id": since.id}
     return list(scope.execute(_SINCE, **values).scalars())
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 
 from portal.db import db
 from portal.models import (
+    CampaignRecipient,
     Contact,
     ContactMerge,
     ContactTag,
@@ -81,7 +82,7 @@ def get_about(scope: TenantScope, conversation: Conversation) -> About:
     """What is known of whoever writes in the conversation, of units that the scope sees."""
     contact_id = conversation.contact_id
     tags, opted_in_at, ids = scope.execute(_ABOUT, contact=contact_id).one()
-    lines = list_lines(scope, ids, limit=MOST_LOOKED_AT)
+    lines = list_lines(scope, ids, limit=MOST_LOOKED_AT) if ids else []
     return About(
         tags=tags or [],
         elsewhere=[(one, unit) for one, unit in _conversations(scope, contact_id) if one.id != conversation.id],
@@ -134,7 +135,7 @@ def _pairs(rows: Sequence[Any]) -> list[Any]:
 
 
 def _names_and_ids(scope: TenantScope) -> Select[Any]:
-    """A contact's tags, when they opted in last, and their ids: their own and those of whoever was merged into them."""
+    """A contact's tags, when they opted in last, and their ids in campaigns: with those of whoever became them."""
     by_name = func.array_agg(aggregate_order_by(Tag.name, func.lower(Tag.name)))
     tags = (
         scope.select(ContactTag, by_name)
@@ -143,7 +144,8 @@ def _names_and_ids(scope: TenantScope) -> Select[Any]:
         .where(ContactTag.contact_id == _CONTACT)
     )
     is_theirs = (Contact.id == _CONTACT) | (Contact.merged_into_id == _CONTACT)
-    ids = scope.select(Contact, func.array_agg(Contact.id)).where(is_theirs)
+    is_in_campaign = scope.select(CampaignRecipient).where(CampaignRecipient.contact_id == Contact.id).exists()
+    ids = scope.select(Contact, func.array_agg(Contact.id)).where(is_theirs, is_in_campaign)
     parts = (tags, last_opt_in(scope, _CONTACT), ids)
     return scope.select(Tenant, *(part.scalar_subquery() for part in parts))
 

@@ -95,35 +95,46 @@ def _mark(scope: TenantScope, page: CTE) -> Select[Any]:
         _campaigns(scope, page),
         _events(scope),
     )
-    around = func.row(*_AROUND, Lane.cold_paused_until > _NOW, Lane.next_cold_at > _NOW)
-    everything = func.concat_ws(_BREAK, _whole(Contact), _whole(Unit), _text(around), _doubted(scope), *parts)
+    everything = func.concat_ws(_BREAK, _whole(Unit), _text(func.row(*_OF_CONVERSATION)), *_around(scope), *parts)
     return (
         scope.select(Conversation, func.md5(everything), Conversation.unread, Unit.time_zone)
         .select_from(Conversation)
-        .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
-        .join(Connection, (Connection.tenant_id == Unit.tenant_id) & (Connection.unit_id == Unit.id))
-        .join(Lane, (Lane.tenant_id == Unit.tenant_id) & (Lane.unit_id == Unit.id))
         .where(Conversation.id == _CONVERSATION)
     )
 
 
-_AROUND = (
+_OF_CONVERSATION = (
     Conversation.doubted_at,
     Conversation.doubted_message_id,
     Conversation.last_inbound_at.is_(None),
-    Connection.status,
-    Connection.status_reason,
-    Connection.action,
-    Connection.connected_at,
+)
+_OF_CONNECTION = (Connection.status, Connection.status_reason, Connection.action, Connection.connected_at)
+_OF_LANE = (
     Lane.cold_paused_until,
     Lane.next_cold_at,
     Lane.cold_reason,
+    Lane.cold_paused_until > _NOW,
+    Lane.next_cold_at > _NOW,
 )
 # Written out, as they stand in it time and again: each value that is told with a statement is prepared by itself.
 _BREAK, _NOTHING, _ZERO = literal_column("E'\\n'", Text()), literal_column("''", Text()), literal_column("0", Integer())
 # All but the files themselves.
 _OF_FILE = [column for column in Media.__table__.c if column.name not in ("content", "thumbnail")]
+
+
+def _around(scope: TenantScope) -> Sequence[ColumnElement[Any]]:
+    """The contact, its unit's connection and lane, and the message in doubt.
+
+    Each is found by its own key: of joined tables PostgreSQL weighs every order, each time anew.
+    """
+    lines = (
+        scope.select(Contact, _whole(Contact)).where(Contact.id == Conversation.contact_id),
+        scope.select(Connection, _text(func.row(*_OF_CONNECTION))).where(Connection.unit_id == Conversation.unit_id),
+        scope.select(Lane, _text(func.row(*_OF_LANE))).where(Lane.unit_id == Conversation.unit_id),
+        scope.select(Message, _whole(Message)).where(Message.id == Conversation.doubted_message_id),
+    )
+    return [func.coalesce(line.correlate(Conversation).scalar_subquery(), _NOTHING) for line in lines]
 
 
 def _page(scope: TenantScope, shown: ColumnElement[bool], most: int) -> CTE:
@@ -214,11 +225,6 @@ def _events(scope: TenantScope) -> ColumnElement[Any]:
         .limit(conversation_events.MOST)
     )
     return _joined(events.subquery("events"))
-
-
-def _doubted(scope: TenantScope) -> ColumnElement[Any]:
-    doubted = scope.select(Message, _whole(Message)).where(Message.id == Conversation.doubted_message_id)
-    return func.coalesce(doubted.correlate(Conversation).scalar_subquery(), _NOTHING)
 
 
 def _joined(lines: FromClause) -> ColumnElement[Any]:

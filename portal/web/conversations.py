@@ -166,8 +166,7 @@ def _older(conversation_id: UUID) -> ResponseReturnValue:
     row = queries.get_conversation(g.scope, conversation_id)
     g.time_zone = row.unit.time_zone
     before = inbox.position(request.args.get("before"))
-    messages = queries.list_messages(g.scope, row.conversation.id, before=before)
-    thread, connection = thread_pages.arrange(row, messages, before=before), units.get_connection(g.scope, row.unit.id)
+    thread, connection = thread_pages.arrange(row, before=before), units.get_connection(g.scope, row.unit.id)
     return render(
         "conversations/older.html",
         fragment="conversations/_older.html",

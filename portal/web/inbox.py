@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest
 from portal.models import Direction, Unit
 from portal.queries import conversation_list_marks, conversation_lists, conversations, members, unit_lists, units
 from portal.queries.contact_search import LONGEST_SEARCH
+from portal.queries.conversation_list_marks import ListMark
 from portal.queries.conversation_lists import LIST_PAGE, MOST_COUNTED, Counts, Filter, Work
 from portal.queries.conversations import ConversationRow, Position
 from portal.queries.unit_lists import Offered
@@ -106,10 +107,11 @@ class Inbox:
     @cached_property
     def news(self) -> tuple[object, ...]:
         """All that changes what is seen of a list."""
-        if self.view.search:
-            return (self.view,)
-        mark = conversation_list_marks.find_mark(self.scope, self.view.wanted, before=self.before)
-        return mark, self.before
+        return (self.view,) if self.view.search else (self._mark, self.before)
+
+    @cached_property
+    def _mark(self) -> ListMark:
+        return conversation_list_marks.find_mark(self.scope, self.view.wanted, before=self.before)
 
     @cached_property
     def found(self) -> Found | None:
@@ -154,7 +156,9 @@ class Inbox:
 
     @cached_property
     def counts(self) -> Counts:
-        return conversation_lists.count_work(self.scope, unit_id=self.view.unit_id)
+        if self.view.search:
+            return conversation_lists.count_work(self.scope, unit_id=self.view.unit_id)
+        return self._mark.counts
 
     @property
     def unread(self) -> int:

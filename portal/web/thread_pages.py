@@ -40,8 +40,7 @@ def look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
     _mark_read(row.conversation.id, row.conversation.unread)
     g.time_zone = row.unit.time_zone
     since = inbox.position(request.values.get("since"))
-    messages = queries.list_messages_since(g.scope, row.conversation.id, since)
-    thread = arrange(row, messages, since=since)
+    thread = arrange(row, since=since)
     gates = sending.get_own_gates(g.scope, row.unit.id)
     connection, is_cold = gates.connection, row.conversation.last_inbound_at is None
     opened = str(row.conversation.id)
@@ -62,13 +61,10 @@ def look_at(conversation_id: UUID, form: ReplyForm) -> dict[str, Any]:
 
 
 def arrange(
-    row: queries.ConversationRow,
-    messages: list[Message],
-    *,
-    since: queries.Position | None = None,
-    before: queries.Position | None = None,
+    row: queries.ConversationRow, *, since: queries.Position | None = None, before: queries.Position | None = None
 ) -> Thread:
-    """These messages, newest first, with what belongs to them and what was noted and done between them."""
+    """The messages from one on, or else a page, with what belongs to them and what was noted and done between them."""
+    messages, has_older = _list_messages(row.conversation.id, since, before)
     resends = undelivered.find_resends(g.scope, messages)
     around = threads.find_surroundings(g.scope, messages)
     asides = decisions.asides(g.scope, row, [*messages, *around.changes], resends)
@@ -78,7 +74,7 @@ def arrange(
         around,
         files=files.list_files(g.scope, messages),
         asides=asides,
-        has_older=_has_older(messages, since),
+        has_older=has_older,
     )
     between = happenings.list_happenings(g.scope, row.conversation.id, since=thread.older_before, before=before)
     return with_happenings(thread, between)
@@ -92,12 +88,18 @@ def _mark_read(conversation_id: UUID, unread: int) -> bool:
     return has_looked
 
 
-def _has_older(newest_first: list[Message], since: queries.Position | None) -> bool:
-    """Whether something is before these messages: all from `since` on, or else the newest or older page."""
-    if not newest_first or (since is None and len(newest_first) < queries.PAGE):
-        return False
+def _list_messages(
+    conversation_id: UUID, since: queries.Position | None, before: queries.Position | None
+) -> tuple[list[Message], bool]:
+    """All from `since` on, or else the newest or older page, newest first; and whether something is before them."""
+    if since is None:
+        newest_first = queries.list_messages(g.scope, conversation_id, before=before, limit=queries.PAGE + 1)
+        return newest_first[: queries.PAGE], len(newest_first) > queries.PAGE
+    newest_first = queries.list_messages_since(g.scope, conversation_id, since)
+    if not newest_first:
+        return [], False
     first = newest_first[-1]
-    return queries.has_older(g.scope, first.conversation_id, queries.Position(first.occurred_at, first.id))
+    return newest_first, queries.has_older(g.scope, conversation_id, queries.Position(first.occurred_at, first.id))
 
 
 def _list(opened: str) -> dict[str, Any]:

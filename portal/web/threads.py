@@ -146,6 +146,8 @@ def make_thread(
 
 def with_happenings(thread: Thread, happenings: Sequence[Happening]) -> Thread:
     """The same part of the thread, with what was noted and done between its messages."""
+    if not happenings:
+        return thread
     items = [item for day in thread.days for item in day.items]
     both = merge(items, happenings, key=_came_at)
     return replace(thread, days=_by_day(list(both), thread.row.unit.time_zone))

@@ -6,13 +6,20 @@ import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
 
+from portal.extensions import limiter
 from portal.web import compression, counting, headers
 from portal.web.api import limits
 
 DOOR = "/webhooks/whatsapp/evolution/a-secret"
 # A new hook of ours has to be put here: does the door need it (`portal/web/lean.py`), or can it go without?
 OF_THE_DOOR = {headers.begin, counting.see_to_flusher, headers.log_request, headers.secure, counting.count}
-SPARED = {headers._refuse_foreign_host, compression._make_smaller, limits._say_when_to_retry_only_if_refused}
+SPARED = {
+    headers._refuse_foreign_host,
+    compression._make_smaller,
+    limits._say_when_to_retry_only_if_refused,
+    limiter._check_request_limit,
+    limits.limiter._check_request_limit,
+}
 
 
 @pytest.fixture

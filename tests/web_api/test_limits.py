@@ -8,6 +8,8 @@ import redis
 from flask.testing import FlaskClient
 from limits.storage import RedisStorage
 
+from portal.extensions import CalledLimits
+from portal.extensions import limiter as limiter_of_pages
 from portal.services import accounts
 from portal.web.api import limits
 from tests.factories import make_api_token
@@ -190,3 +192,11 @@ def test_request_that_notices_second_that_redis_is_away_goes_on(
     monkeypatch.setattr(RedisStorage, name, fail)
 
     assert call(client, "GET", UNITS, acme.admin).status_code == 200
+
+
+@pytest.mark.parametrize("limiter", [limiter_of_pages, limits.limiter], ids=["pages", "API"])
+def test_no_limit_is_one_that_would_be_looked_for_before_a_view(client: FlaskClient, limiter: CalledLimits) -> None:
+    """Nobody does: such a limit would hold nobody back."""
+    manager = limiter.limit_manager
+
+    assert [*manager.application_limits, *manager.default_limits, *manager._blueprint_limits] == []

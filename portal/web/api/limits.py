@@ -1,8 +1,8 @@
 """How often a token and an address may call, and what an answer says about it."""
 
 from flask import Flask, Response, request
-from flask_limiter import Limiter
 
+from portal.extensions import CalledLimits
 from portal.secrets import fingerprint
 from portal.web.access import address_group
 
@@ -31,7 +31,7 @@ def is_failure(response: Response) -> bool:
 
 
 # Apart from the one of the pages, whose answers say nothing about limits.
-limiter = Limiter(address_group, headers_enabled=True)
+limiter = CalledLimits(address_group, headers_enabled=True)
 per_address = limiter.shared_limit(lambda: PER_ADDRESS, scope="api-address")
 per_token = limiter.shared_limit(lambda: PER_TOKEN, scope="api-token", key_func=token_key)
 wrong_tokens = limiter.shared_limit(lambda: REFUSED_PER_ADDRESS, scope="api-wrong-token")
