@@ -5,11 +5,13 @@ other statement on them, and PostgreSQL's row-level security filters once more b
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import psycopg
+from psycopg.pq import Escaping, ExecStatus, TransactionStatus
 from sqlalchemy import (
     Connection,
     Delete,
@@ -30,7 +32,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from portal import statement_tables
-from portal.db import Base, atomic, db
+from portal.db import Base, ReadingConnection, atomic, db
 from portal.errors import NotFound
 from portal.permissions import ALLOWED_BY_GRANT, Permission, Role, allows
 
@@ -338,22 +340,29 @@ def _bind_database_role(session: Session, transaction: SessionTransaction, conne
     access: _Access = session.info.get("access", NOBODY)
     is_system = access.system_reason is not None
     settings = {
-        "tenant_id": "" if access.tenant_id is None else str(access.tenant_id),
-        "is_system": "on" if is_system else "",
-        "plans": "force_custom_plan" if access.is_planned_anew else "auto",
+        "portal.tenant_id": "" if access.tenant_id is None else str(access.tenant_id),
+        "portal.is_system": "on" if is_system else "",
+        "plan_cache_mode": "force_custom_plan" if access.is_planned_anew else "auto",
     }
     if _has_roles(connection):
-        connection.execute(_BIND_WITH_ROLE, {**settings, "role": SYSTEM_ROLE if is_system else TENANT_ROLE})
-    else:
-        connection.execute(_BIND, settings)
+        settings["role"] = SYSTEM_ROLE if is_system else TENANT_ROLE
+    _begin_with(settings, connection)
 
 
-_SETTINGS = (
-    "set_config('portal.tenant_id', :tenant_id, true), set_config('portal.is_system', :is_system, true),"
-    " set_config('plan_cache_mode', :plans, true)"
-)
-_BIND = text(f"SELECT {_SETTINGS}")
-_BIND_WITH_ROLE = text(f"SELECT {_SETTINGS}, set_config('role', :role, true)")
+def _begin_with(settings: Mapping[str, str], connection: Connection) -> None:
+    """Begin the transaction and set these for it in one message: whatever is asked waits for each."""
+    pgconn = cast(ReadingConnection, connection.connection.driver_connection).pgconn
+    quote = Escaping(pgconn).escape_literal
+    told = (f"set_config('{name}', {quote(value.encode()).decode()}, true)" for name, value in settings.items())
+    statement = f"SELECT {', '.join(told)}"
+    # The look at the roles, the first on a connection, has begun one already.
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED; " if pgconn.transaction_status == TransactionStatus.IDLE else ""
+    with suppress(psycopg.Error):
+        if pgconn.exec_(f"{begin}{statement}".encode()).status == ExecStatus.TUPLES_OK:
+            return
+        pgconn.exec_(b"ROLLBACK")
+    # Once more by SQLAlchemy, which knows what to raise, and what to do with a connection that is gone.
+    connection.exec_driver_sql(statement)
 
 
 def _has_roles(connection: Connection) -> bool:

@@ -13,9 +13,8 @@ from portal.counters import DATABASE_MS, Counted
 
 # Execution options of a statement that is not counted: what writes the counts down must not make new ones.
 UNCOUNTED = {"is_counted": False}
-# Every transaction begins with one that says whom it is for, and some have parts: so quick, and so many, that they
-# would hide the others.
-FRAMES = ("SELECT set_config(", "SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+# The parts of a transaction: so quick, and in some so many, that they would hide the other statements.
+FRAMES = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
 class CountedPool(QueuePool):
