@@ -86,7 +86,7 @@ def limit_new_chats(scope: TenantScope, unit_id: UUID, reason: ColdReason) -> No
 
 def ease_limit(scope: TenantScope, unit_id: UUID, sent_at: datetime) -> None:
     """A message to a cold chat arrived: send the next one sooner, and at last as soon as any other."""
-    if not db.session.scalar(scope.select(Lane, Lane.cold_gap_s).where(Lane.unit_id == unit_id)):
+    if not scope.execute(_COLD_GAP, unit=unit_id).scalar():
         return
     lane = _lock(scope, unit_id)
     if lane.cold_gap_s == 0 or lane.cold_paused_until is None or sent_at < lane.cold_paused_until:
@@ -110,6 +110,7 @@ def _lock(scope: TenantScope, unit_id: UUID) -> Lane:
     return lane
 
 
+_COLD_GAP = Form(lambda scope: scope.select(Lane, Lane.cold_gap_s).where(Lane.unit_id == bindparam("unit")))
 _WAKE = Form(
     lambda scope: (
         scope.update(Lane)
