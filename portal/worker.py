@@ -146,7 +146,8 @@ def work(app: Flask, config: Config, name: str) -> int:
     with app.app_context():
         db.engine.dispose(close=False)
     flusher.start(app.app_context)
-    threading.Thread(target=_meet_server, args=(app,), name="meet-server", daemon=True).start()
+    if name == queue.OUTBOX:
+        threading.Thread(target=_meet_server, args=(app,), name="meet-server", daemon=True).start()
     threading.Thread(target=_keep, args=(app, workplace, os.getppid()), name="keeper", daemon=True).start()
     if name == queue.BACKGROUND:
         # Beside the relay: neither a long import nor a mail server that hangs may delay a checkpoint.

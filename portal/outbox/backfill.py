@@ -130,13 +130,17 @@ def hurry_after_downtime() -> bool:
     """When no worker was at work just before, compare every connected unit at once, as late as that is."""
     since = func.now() - DOWNTIME
     at_work = select(Relay.id).where(Relay.started_at < since, Relay.heartbeat_at > since)
-    later = update(Connection).where(
-        Connection.status == ConnectionStatus.CONNECTED, Connection.compare_at.is_not(None)
+    # In one order: of two workers that begin now each would wait for the other.
+    later = (
+        select(Connection.id)
+        .where(Connection.status == ConnectionStatus.CONNECTED, Connection.compare_at.is_not(None))
+        .order_by(Connection.id)
+        .with_for_update()
     )
     with across_tenants("a downtime is every tenant's"), atomic():
         if db.session.scalar(at_work.limit(1)) is not None:
             return False
-        overdue = later.values(compare_at=func.now() - 2 * DOWNTIME)
+        overdue = update(Connection).where(Connection.id.in_(later)).values(compare_at=func.now() - 2 * DOWNTIME)
         db.session.execute(overdue.execution_options(synchronize_session=False))
     return True
 

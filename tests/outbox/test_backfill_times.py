@@ -1,23 +1,30 @@
 """When a unit is compared and from when on, and how a comparison that broke off is gone on with."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from local.evolution.model import Instance, State
 from portal.clock import now
 from portal.db import atomic, db
 from portal.evolution.client import EvolutionClient
 from portal.evolution.types import StoredPage
-from portal.models import ConnectionStatus, Relay, StatusReason
+from portal.models import Connection, ConnectionStatus, Relay, StatusReason
 from portal.outbox import backfill, owners
 from portal.outbox.backfill import COMPARISONS
 from portal.services.connections import COMPARE_SOON
-from portal.tenancy import across_tenants
+from portal.tenancy import TenantScope, across_tenants, apart
 from tests.evolution.little_servers import closed_port
+from tests.factories import make_connected_unit
+from tests.locks import wait_until_one_waits
 from tests.outbox.desk import Desk, Evolution
 from tests.outbox.rounds import (
     PAST,
@@ -166,6 +173,34 @@ def test_after_a_downtime_every_connected_unit_is_compared(desk: Desk, evolution
     assert backfill.hurry_after_downtime() is True
     assert (desk.connection.compare_at or later) <= now()
     assert [comparison.is_late for comparison in backfill.claim()] == [True]
+
+
+def test_workers_that_begin_together_wait_in_one_order(app: Flask, desk: Desk, evolution: Evolution) -> None:
+    """The other one has the first connection, and wants the next, when this one comes."""
+    linked(desk, evolution)
+    make_connected_unit(desk.scope, "praia", instance_name="unit_praia")
+    change(desk, compare_at=now() + timedelta(minutes=4))
+    with across_tenants("a test looks at all"):
+        first, second = db.session.scalars(select(Connection.id).order_by(Connection.id)).all()
+
+    def hurry() -> bool:
+        with app.app_context():
+            return backfill.hurry_after_downtime()
+
+    with ThreadPoolExecutor(1) as pool, apart(desk.scope) as other:
+        # Its row lies behind the other one's now.
+        _lock(other, desk.scope, first)
+        hurried = pool.submit(hurry)
+        wait_until_one_waits(hurried)
+        _lock(other, desk.scope, second)
+        other.commit()
+
+        assert hurried.result(timeout=10) is True
+
+
+def _lock(session: Session, scope: TenantScope, connection_id: UUID) -> None:
+    this = scope.update(Connection).where(Connection.id == connection_id)
+    session.execute(this.values(qr_count=1).execution_options(synchronize_session=False))
 
 
 def test_a_comparison_that_comes_late_is_followed_by_another_soon(

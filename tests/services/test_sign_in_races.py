@@ -1,15 +1,14 @@
 """Whoever is let in at the moment in which all that a person is signed in with ends is let in no further."""
 
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import Boolean, Integer, String, column, func, select, table
+from sqlalchemy import select
 
 from portal.clock import now
 from portal.db import db
@@ -22,6 +21,7 @@ from portal.services.accounts import Account, Tokens
 from portal.services.audit import Actor
 from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import PASSWORD, make_tenant, make_user
+from tests.locks import wait_until_one_waits
 from tests.ways_in import account_of, actions_of, change, sessions_of, turn_on_second_factor
 
 ANOTHER = "five purple elephants"
@@ -87,19 +87,6 @@ class Gate:
 def beside(app: Flask, act: Callable[[], Any]) -> Any:
     with app.app_context():
         return act()
-
-
-def wait_until_one_waits(for_: "Future[Any]") -> None:
-    """Until a connection to this database waits for another one's lock, or nothing waits any more."""
-    locks = table("pg_locks", column("pid", Integer), column("granted", Boolean))
-    activity = table("pg_stat_activity", column("pid", Integer), column("datname", String))
-    waiting = select(func.count()).select_from(locks).join(activity, activity.c.pid == locks.c.pid)
-    waiting = waiting.where(activity.c.datname == func.current_database(), ~locks.c.granted)
-    ends_at = time.monotonic() + 10
-    with across_tenants("a test looks"):
-        while not for_.done() and db.session.scalar(waiting) == 0 and time.monotonic() < ends_at:
-            db.session.rollback()
-            time.sleep(0.02)
 
 
 @pytest.mark.commits
