@@ -104,7 +104,7 @@ def bring_to_life(stage: Stage) -> list[LivingUnit]:
             secret, key = new_secret(), parts.vault.derived(webhook_jwt_purpose(str(row[1])))[0]
             told.append((fingerprint(secret), parts.vault.encrypt(secret), row[0]))
             _tell_evolution(row, secret, key)
-            units.append(LivingUnit(place, row, secret, _bearer(key)))
+            units.append(LivingUnit(place, row, secret, bearer(key)))
     with stage.connect() as connection:
         connection.cursor().executemany(KEEP_SECRET, told)
         for statement in (IN_TURN, OPEN, "VACUUM ANALYZE"):
@@ -137,7 +137,7 @@ def _tell_evolution(row: tuple[Any, ...], secret: str, key: str) -> None:
     client.set_settings(instance, found=None, chats=ONLY_PERSONS)
 
 
-def _bearer(key: str) -> str:
+def bearer(key: str) -> str:
     made_at = int(time.time())
     claims = {"iat": made_at, "exp": made_at + TOKEN_GOOD_FOR_S, "app": "evolution", "action": "webhook"}
     return jwt.encode(claims, key, algorithm="HS256")

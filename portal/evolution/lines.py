@@ -1,10 +1,9 @@
-"""The connections to one Evolution server, each for one exchange at a time, kept for as long as Evolution keeps it."""
+"""The connections to one Evolution server: one for each thread, kept for as long as Evolution keeps it."""
 
 import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from json import dumps as dump
@@ -32,8 +31,7 @@ class Lines:
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers)
-        self._lock = threading.Lock()
-        self._idle: list[_Line] = []
+        self._local = threading.local()
 
     def exchange(
         self,
@@ -49,48 +47,38 @@ class Lines:
 
         One that trickles is given up: reading it may take as long as waiting for it, and a file's LONGEST_FETCH_S.
         """
+        line = self._line()
         body = None if json is None else dump(json).encode()
         request = requests.PreparedRequest()
         # Put together by hand and given to the adapter: `Session.request` costs 2.5 times as much, nearly all of it for
         # cookies, redirects and hooks, which are not used here.
         request.method, request.body, request.hooks = method, body, {}
+        request.url = f"{line.root}{path}?{urlencode(params)}" if params else line.root + path
         of_body = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
         request.headers = CaseInsensitiveDict({**self._headers, **of_body})
-        with self._line() as line:
-            request.url = f"{line.root}{path}?{urlencode(params)}" if params else line.root + path
-            answer = line.adapter.send(request, timeout=timeout, **line.settings)
-            # Read to its end here: an answer that is cut short is a failed exchange too.
-            _read(answer, at_most, within_s=timeout[1] if at_most is None else LONGEST_FETCH_S)
+        answer = line.adapter.send(request, timeout=timeout, **line.settings)
+        # Read to its end here: an answer that is cut short is a failed exchange too.
+        _read(answer, at_most, within_s=timeout[1] if at_most is None else LONGEST_FETCH_S)
         return answer
 
-    @contextmanager
-    def _line(self) -> "Iterator[_Line]":
-        """The connection that was used last, which is the most likely to be open still, or else a fresh one."""
-        line = self._take() or _Line.to(self._base_url)
-        try:
-            yield line
-        finally:
-            line.used_at = time.monotonic()
-            with self._lock:
-                self._idle.append(line)
-
-    def _take(self) -> "_Line | None":
-        with self._lock:
-            line = self._idle.pop() if self._idle else None
-            if line is None or time.monotonic() - line.used_at <= IDLE_S:
-                return line
-            old, self._idle = [line, *self._idle], []
-        for one in old:
-            one.adapter.close()
-        return None
+    def _line(self) -> "_Line":
+        """This thread's connection, fresh when it has been idle for as long as Evolution keeps one."""
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is not None and time.monotonic() - line.used_at > IDLE_S:
+            line.adapter.close()
+            line = None
+        if line is None:
+            line = self._local.line = _Line.to(self._base_url)
+        line.used_at = time.monotonic()
+        return line
 
 
 @dataclass
 class _Line:
-    """A connection to the server, and the proxies and certificates of the environment that go with it."""
+    """One thread's connection to the server, and the proxies and certificates of the environment that go with it."""
 
     root: str
-    adapter: "_Adapter"
+    adapter: HTTPAdapter
     settings: dict[str, Any]
     used_at: float = 0.0
 

@@ -118,11 +118,10 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def respond(connection: socket.socket, body: bytes, *, length: int | None = None, is_last: bool = False) -> None:
-    """Answer 201, perhaps with less than was announced; the last one says that no other request is taken."""
-    more = "Connection: close\r\n" if is_last else ""
-    head = f"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {length or len(body)}\r\n"
-    connection.sendall(f"{head}{more}\r\n".encode() + body)
+def respond(connection: socket.socket, body: bytes, *, length: int | None = None) -> None:
+    """Answer 201, perhaps with less than was announced."""
+    head = f"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
 
 
 def _serve(listener: socket.socket, talk: Talk, connections: int) -> None:

@@ -93,7 +93,7 @@ class Crowd:
         threading.Event().wait(0.2)
         with self._lock:
             self._now -= 1
-        respond(connection, json.dumps(SENT).encode(), is_last=True)
+        respond(connection, json.dumps(SENT).encode())
 
 
 @pytest.fixture
