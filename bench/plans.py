@@ -18,17 +18,13 @@ from bench.living import KEEP_SECRET, LivingUnit, bearer, make_tokens
 from bench.stage import Stage, open_stage
 from portal.extensions import parts
 from portal.inbox import relay
-from portal.outbox import lanes, owners, servers
 from portal.secrets import fingerprint, new_secret, webhook_jwt_purpose
 
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
 EXPLAINED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 WARM_UP_ROUNDS = 8
 SHOWN = ("thread: of 5,000 messages", "poll: list without news", "poll: thread without news")
-UNIT = (
-    "SELECT c.unit_id, c.instance_name, '', '', p.phone FROM unit_whatsapp_connections c JOIN conversations v"
-    " ON v.unit_id = c.unit_id JOIN contacts p ON p.id = v.contact_id ORDER BY v.id LIMIT 1"
-)
+UNIT = "SELECT unit_id, instance_name, '', '', '5511999990001' FROM unit_whatsapp_connections ORDER BY unit_id LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,6 @@ def paths(stage: Stage) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "a webhook is stored", lambda: ask(client, unit.next_post().request)
     yield "an event is applied", lambda: (ask(client, unit.next_post().request), _in_app(stage, relay.drain))
     yield "a message is queued by the API", lambda: ask(client, unit.send(next(numbers), token))
-    yield "messages are claimed", lambda: _in_app(stage, lambda: _claim(servers.default_server_id()))
     admin, _agent = inbox.browsers(stage)
     yield from ((page, look) for page, look in inbox.pages(stage, admin) if page in SHOWN)
 
@@ -85,11 +80,11 @@ def explaining(engine: Engine) -> Iterator[list[Explained]]:
     found: list[Explained] = []
 
     def explain(connection: object, cursor: Any, statement: str, values: Any, context: object, many: bool) -> None:
-        if many or not statement.startswith(EXPLAINED):
+        if not statement.lstrip().startswith(EXPLAINED):
             return
         beside = cursor.connection.cursor()
         beside.execute("SAVEPOINT explained")
-        told = beside.execute(EXPLAIN + statement, values).fetchone()[0][0]
+        told = beside.execute(EXPLAIN + statement, values[0] if many else values).fetchone()[0][0]
         beside.execute("ROLLBACK TO SAVEPOINT explained")
         found.append(_explained(statement, told))
 
@@ -105,13 +100,14 @@ def show(path: str, found: list[Explained]) -> None:
     print("| --- | ---: | ---: | ---: | ---: | --- | --- |")
     for one in found:
         took = f"{one.rows} | {one.pages} | {one.planning_ms:.2f} | {one.execution_ms:.2f}"
-        print(f"| {one.statement} | {took} | {', '.join(sorted(one.indexes))} | {', '.join(sorted(one.whole_tables))} |")
+        by = f"{', '.join(sorted(one.indexes))} | {', '.join(sorted(one.whole_tables))}"
+        print(f"| {one.statement} | {took} | {by} |")
 
 
 def _explained(statement: str, told: dict[str, Any]) -> Explained:
     plan = told["Plan"]
     nodes = list(_nodes(plan))
-    verb, tables = statement.split(" ", 1)[0], re.findall(r"(?:FROM|JOIN|INTO|UPDATE) (\w+)", statement)
+    verb, tables = statement.split(None, 1)[0], re.findall(r"(?:FROM|JOIN|INTO|UPDATE) ([a-z_]+)", statement)
     return Explained(
         statement=f"{verb} {', '.join(dict.fromkeys(tables))}",
         rows=plan["Actual Rows"],
@@ -134,15 +130,11 @@ def _living(stage: Stage) -> LivingUnit:
     with stage.connect() as connection, stage.app.app_context():
         row = connection.execute(UNIT).fetchone()
         if row is None:
-            raise RuntimeError("no unit has anybody to write to")
+            raise RuntimeError("no unit is there")
         kept = (fingerprint(secret), parts.vault.encrypt(secret), row[0])
         connection.execute(KEEP_SECRET, kept)  # type: ignore[arg-type]
         key = parts.vault.derived(webhook_jwt_purpose(str(row[1])))[0]
     return LivingUnit(1, row, secret, bearer(key))
-
-
-def _claim(server_id: Any) -> None:
-    lanes.claim(owners.new_owner(), free={server_id: 50}, keeping_ids=[])
 
 
 def _in_app(stage: Stage, act: Callable[[], object]) -> None:
