@@ -27,7 +27,7 @@ from portal.models import (
     MessageStatus,
     Repair,
 )
-from portal.services import changes, conversation_work, conversations, delivery, ledgers, media, wishes
+from portal.services import changes, conversation_work, conversations, delivery, lanes, ledgers, media, wishes
 from portal.services.wishes import Heard
 from portal.tenancy import Form, TenantScope
 
@@ -195,7 +195,7 @@ def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place], people: Pe
     people.note_presence({one.conversation.contact_id for one in heard})
     heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}
     if heard_in:
-        conversations.warm_up(scope, unit_id, heard_in)
+        lanes.warm_up(scope, unit_id, heard_in)
 
 
 def _of_people(places: Sequence[_Place], added: Mapping[str, Message]) -> Iterator[Heard]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, bindparam, func
+from sqlalchemy import bindparam, func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
@@ -204,7 +204,7 @@ def note_last_message(
     is_inbound = direction == Direction.INBOUND
     carry(conversation, kind=kind, body=body, at=at, direction=direction, is_unread=is_inbound)
     if is_inbound:
-        warm_up(scope, conversation.unit_id, [conversation.id])
+        lanes.warm_up(scope, conversation.unit_id, [conversation.id])
 
 
 def _lock_conversation(scope: TenantScope, conversation_id: UUID) -> Conversation:
@@ -228,16 +228,6 @@ def carry(
         conversation.last_message_at, conversation.last_message_kind = at, kind
         conversation.last_message_preview = body[:LONGEST_PREVIEW]
         conversation.last_message_direction = direction
-
-
-def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID]) -> None:
-    """The people wrote: what still waits for these chats are replies now, and no limit holds them."""
-    theirs = {"unit": unit_id, "conversations": list(conversation_ids)}
-    if scope.execute(_COLD, **theirs).first() is None:
-        return
-    # The lane first: a claim holds it while it takes one of its messages.
-    lanes.wake(scope, unit_id)
-    scope.execute(_WARM_UP, **theirs)
 
 
 def _with_quote(scope: TenantScope, conversation: Conversation, draft: Draft, answers_to: UUID | None) -> Draft:
@@ -397,19 +387,5 @@ _WITH_CONTACTS = Form(
         .order_by(Conversation.id)
         .with_for_update()
         .execution_options(populate_existing=True)
-    )
-)
-
-
-def _cold() -> ColumnElement[bool]:
-    """What waits for some chats of a unit as a first message does, though the people may have written by now."""
-    theirs = (Message.unit_id == bindparam("unit")) & among_told(Message.conversation_id, "conversations")
-    return theirs & (Message.status == MessageStatus.QUEUED) & Message.is_cold
-
-
-_COLD = Form(lambda scope: scope.select(Message, Message.id).where(_cold()).limit(1))
-_WARM_UP = Form(
-    lambda scope: (
-        scope.update(Message).where(_cold()).values(is_cold=False).execution_options(synchronize_session=False)
     )
 )

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, func
+from sqlalchemy import ColumnElement, bindparam, func
 
 from portal import queue
 from portal.clock import now
-from portal.db import among, db, on_commit
-from portal.models import ColdReason, Connection, Lane
+from portal.db import among, among_told, db, on_commit
+from portal.models import ColdReason, Connection, Lane, Message, MessageStatus
 from portal.tenancy import Form, TenantScope
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,16 @@ def wake(scope: TenantScope, unit_id: UUID) -> None:
     """A message was queued: let the lane be looked at. The unit must be locked, or the lane may miss it."""
     scope.execute(_WAKE, unit=unit_id)
     on_commit(queue.wake_outbox)
+
+
+def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID]) -> None:
+    """The people wrote: what still waits for these chats are replies now, and no limit holds them."""
+    theirs = {"unit": unit_id, "conversations": list(conversation_ids)}
+    if scope.execute(_COLD, **theirs).first() is None:
+        return
+    # The lane first: a claim holds it while it takes one of its messages.
+    wake(scope, unit_id)
+    scope.execute(_WARM_UP, **theirs)
 
 
 def hold(scope: TenantScope, unit_ids: Collection[UUID]) -> None:
@@ -120,5 +130,19 @@ _WAKE = Form(
             next_send_at=func.least(Lane.next_send_at, func.greatest(func.now(), Lane.held_until)),
         )
         .execution_options(synchronize_session=False)
+    )
+)
+
+
+def _cold() -> ColumnElement[bool]:
+    """What waits for some chats of a unit as a first message does, though the people may have written by now."""
+    theirs = (Message.unit_id == bindparam("unit")) & among_told(Message.conversation_id, "conversations")
+    return theirs & (Message.status == MessageStatus.QUEUED) & Message.is_cold
+
+
+_COLD = Form(lambda scope: scope.select(Message, Message.id).where(_cold()).limit(1))
+_WARM_UP = Form(
+    lambda scope: (
+        scope.update(Message).where(_cold()).values(is_cold=False).execution_options(synchronize_session=False)
     )
 )
