@@ -19,6 +19,8 @@ from tests.running.leaks import leaks_of
 from tests.running.waiting import until
 
 REST_S = 180
+# Sent, delivered, read, and a refusal that turned out to be wrong.
+RECEIPTS_OF_ONE_LINE = 4
 PROBE_S = 20
 OPEN_EVENTS = "webhook_events WHERE state = 'new' AND unit_id IS NOT NULL"
 PARKED = "SELECT event, error, count(*) AS number FROM webhook_events WHERE state = 'parked' GROUP BY 1, 2"
@@ -51,7 +53,7 @@ def come_to_rest(site: Site, load: Load, organiser: Organiser, campaign_id: UUID
         raise
     waiting = stuck_lanes(site, load.word)
     rows = site.stack.rows
-    counts = organiser.counts([campaign_id])[campaign_id]
+    counts, verdict = counted_and_judged(site, organiser, campaign_id)
     found = Found(
         questions=load.questions,
         received=rows.received(load.questions),
@@ -59,8 +61,8 @@ def come_to_rest(site: Site, load: Load, organiser: Organiser, campaign_id: UUID
         replies=load.replies,
         account=take_account(site.stack, load.replies),
         falls=load.heights.falls,
-        verdict=judge_of(site, campaign_id),
-        counts=Counter({str(rung): number for rung, number in counts.by_rung.items() if number}),
+        verdict=verdict,
+        counts=counts,
         waiting=waiting,
         open_transactions=open_transactions(rows),
         connections=rows.count(BACKENDS),
@@ -103,6 +105,17 @@ def under_way(site: Site, load: Load, campaign_id: UUID) -> dict[str, object]:
 
 def judge_of(site: Site, campaign_id: UUID) -> Verdict:
     return judge(site.stack.rows, site.stack.simulator, [campaign_id])
+
+
+def counted_and_judged(site: Site, organiser: Organiser, campaign_id: UUID) -> tuple[Counter[str], Verdict]:
+    """The campaign's counts and its rows at one moment: who reads late is told of while it is looked at."""
+    for _attempt in range(RECEIPTS_OF_ONE_LINE * len(judge_of(site, campaign_id).lines)):
+        before = judge_of(site, campaign_id)
+        counts = organiser.counts([campaign_id])[campaign_id]
+        after = judge_of(site, campaign_id)
+        if before.rungs == after.rungs:
+            return Counter({str(rung): number for rung, number in counts.by_rung.items() if number}), after
+    raise AssertionError("the campaign's rows change without an end")
 
 
 def stuck_lanes(site: Site, word: str) -> list[str]:

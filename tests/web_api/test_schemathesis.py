@@ -87,7 +87,8 @@ def calls_of(app: Flask) -> set[str]:
 def look_at(address: str, *, token: str, rows: dict[str, str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Let schemathesis call everything; what it writes goes into the folder."""
     config = ["--config-file", str(HERE / "schemathesis.toml")]
-    amount = ["--max-examples", EXAMPLES, "--seed", SEED, "--workers", "2", "--checks", "all"]
+    # One: before 3.11.8, Python's parser takes two threads' depths for each other's (python/cpython#106905).
+    amount = ["--max-examples", EXAMPLES, "--seed", SEED, "--workers", "1", "--checks", "all"]
     return subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", *config, "run", f"{address}/openapi.json", *amount, "--no-color"],
         env={**os.environ, "API_TOKEN": token, "FUZZED_ROWS": json.dumps(rows), "PYTHONPATH": str(HERE.parents[1])},
