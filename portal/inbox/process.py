@@ -1,12 +1,14 @@
-"""What stored events of one unit do to its rows: each fact may come twice, late or early, and the end is the same.
+"""What stored events of some units do to their rows: each fact may come twice, late or early, and the end is the same.
 
 Facts are sorted by what they are about, not by when they came: messages first, then what is said about them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import UUID
 
 from portal.db import db
 from portal.inbox import calls, changes, messages, states
@@ -35,41 +37,61 @@ Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
+class Held:
+    """A unit and its connection, both held until the transaction ends."""
+
+    unit: Unit
+    connection: Connection
+
+
+@dataclass(frozen=True)
 class _Told:
+    held: Held
     fact: Fact
     news: News
     event: WebhookEvent
 
 
-def apply(scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]) -> None:
-    """Understand stored events of a locked unit, with its connection locked as well. Raises NotUnderstood."""
-    told = _without_erased(scope, [one for one in _read(events) if _is_wanted(unit, one.fact)])
-    seen = [messages.Arrival(fact, one.event.repair_id) for fact, one in _all(told, MessageSeen)]
-    called = [fact for fact, _ in _all(told, CallSeen)]
+OfUnits = Iterable[tuple[UUID, list[tuple[Kind, _Told]]]]
+
+
+def apply(scope: TenantScope, held: Mapping[UUID, Held], events: Sequence[WebhookEvent]) -> None:
+    """Understand stored events of these units of one company. Raises NotUnderstood."""
+    told = _without_erased(scope, [one for one in _read(held, events) if _is_wanted(one.held.unit, one.fact)])
     people = People(scope, _mentions(told))
-    if seen:
-        messages.apply(scope, unit.id, seen, people)
-    if called:
-        calls.apply(scope, unit.id, called, people)
-    _apply_receipts(scope, connection, told)
-    edits = [(edit, one.event.received_at) for edit, one in _all(told, MessageEdited)]
-    deletions = [(deletion, one.event.received_at) for deletion, one in _all(told, MessageDeleted)]
-    changes.apply(scope, unit.id, [*edits, *deletions])
+    for unit_id, seen in _of_units(told, MessageSeen):
+        arrivals = [messages.Arrival(fact, one.event.repair_id) for fact, one in seen]
+        messages.apply(scope, unit_id, arrivals, people)
+    for unit_id, called in _of_units(told, CallSeen):
+        calls.apply(scope, unit_id, [fact for fact, _ in called], people)
+    _apply_receipts(scope, told)
+    told_changes: OfUnits[changes.Change] = _of_units(told, MessageEdited, MessageDeleted)
+    for unit_id, changed in told_changes:
+        changes.apply(scope, unit_id, [(fact, one.event.received_at) for fact, one in changed])
     _apply_names(scope, [_name(fact, one.news) for fact, one in _all(told, ChatNamed)])
-    _apply_states(connection, told)
+    _apply_states(told)
     db.session.flush()
 
 
-def _read(events: Iterable[WebhookEvent]) -> Iterator[_Told]:
+def _read(held: Mapping[UUID, Held], events: Iterable[WebhookEvent]) -> Iterator[_Told]:
     for event in events:
         news = parse(event.event, event.body)
         if not news.is_known:
             webhook_counts.add(CountedOutcome.UNKNOWN_EVENT, event.event)
-        yield from (_Told(fact, news, event) for fact in news.facts)
+        if event.unit_id is not None:
+            yield from (_Told(held[event.unit_id], fact, news, event) for fact in news.facts)
 
 
-def _all(told: Sequence[_Told], kind: type[Kind]) -> list[tuple[Kind, _Told]]:
-    return [(one.fact, one) for one in told if isinstance(one.fact, kind)]
+def _all(told: Sequence[_Told], *kinds: type[Kind]) -> list[tuple[Kind, _Told]]:
+    return [(one.fact, one) for one in told if isinstance(one.fact, kinds)]
+
+
+def _of_units(told: Sequence[_Told], *kinds: type[Kind]) -> OfUnits[Kind]:
+    """Those facts unit by unit."""
+    of_units = defaultdict[UUID, list[tuple[Kind, _Told]]](list)
+    for fact, one in _all(told, *kinds):
+        of_units[one.held.unit.id].append((fact, one))
+    return of_units.items()
 
 
 def _is_wanted(unit: Unit, fact: Fact) -> bool:
@@ -126,18 +148,21 @@ def _told_at(news: News) -> datetime:
         return LONG_AGO
 
 
-def _apply_receipts(scope: TenantScope, connection: Connection, told: Sequence[_Told]) -> None:
-    heard = [(Receipt(fact.external_id, fact.receipt, one.event.received_at)) for fact, one in _all(told, ReceiptSeen)]
-    if heard:
-        delivery.apply_receipts(scope, connection.unit_id, heard)
-        newest = max(receipt.at for receipt in heard)
-        connection.last_receipt_at = max(connection.last_receipt_at or newest, newest)
+def _apply_receipts(scope: TenantScope, told: Sequence[_Told]) -> None:
+    seen = _all(told, ReceiptSeen)
+    if not seen:
+        return
+    heard = [Receipt(one.held.unit.id, fact.external_id, fact.receipt, one.event.received_at) for fact, one in seen]
+    delivery.apply_receipts(scope, heard)
+    for _, one in seen:
+        connection, at = one.held.connection, one.event.received_at
+        connection.last_receipt_at = max(connection.last_receipt_at or at, at)
 
 
-def _apply_states(connection: Connection, told: Sequence[_Told]) -> None:
+def _apply_states(told: Sequence[_Told]) -> None:
     """In the order in which they came, for each may overtake the one before it."""
     for one in told:
         # News of an instance that was replaced says nothing about this one.
-        is_current = one.event.instance_name == connection.instance_name
+        is_current = one.event.instance_name == one.held.connection.instance_name
         if is_current and isinstance(one.fact, QrCodeIssued | ConnectionChanged | InstanceRemoved):
-            states.apply(connection, one.fact, one.news.told_at)
+            states.apply(one.held.connection, one.fact, one.news.told_at)

@@ -1,7 +1,8 @@
-"""The inbox relay: applies stored events, some units at once, each unit's in the order they were stored."""
+"""The inbox relay: applies stored events, those of some units together, each unit's in the order they were stored."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -10,20 +11,23 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Select, any_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, func, literal, or_, select, true
 
 from portal import counters
 from portal.clock import now
 from portal.counters import INBOUND_S, Counted
-from portal.db import DATABASE_AWAY, among_told, attempt, db, on_commit
+from portal.db import DATABASE_AWAY, among_told, attempt, db, on_commit, told_table
 from portal.inbox import process
+from portal.inbox.process import Held
 from portal.models import Connection, EventState, Unit, WebhookEvent
-from portal.services.connections import lock_connection
 from portal.tenancy import Form, TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
 
-UNITS_AT_ONCE = 3
+TRANSACTIONS_AT_ONCE = 3
+# Units of a company of which few events wait share a transaction: most of what one event costs is not its own.
+UNITS_TOGETHER = 16
+FEW_EVENTS = 10
 BATCH = 500
 LARGEST_BATCH = 2 * 1024 * 1024
 LOOK_AHEAD = 1_000
@@ -34,34 +38,39 @@ GAP_WEIGHT = 0.05
 
 
 AppContext = Callable[[], AbstractContextManager[object]]
-_Apply = Callable[[TenantScope, Unit, Connection, Sequence[WebhookEvent]], Sequence[WebhookEvent]]
+_Apply = Callable[[TenantScope, Mapping[UUID, Held], Sequence[WebhookEvent]], Sequence[WebhookEvent]]
 _one_is_large = threading.Lock()
 
 
 @dataclass(frozen=True)
 class _Waiting:
+    """Units of one company whose events are applied in one transaction."""
+
     tenant_id: UUID
-    unit_id: UUID
+    unit_ids: tuple[UUID, ...]
+
+    def apart(self) -> list["_Waiting"]:
+        return [_Waiting(self.tenant_id, (unit_id,)) for unit_id in self.unit_ids]
 
 
 def drain(app_context: AppContext | None = None) -> int:
     """Apply one batch of every unit that has new events; returns how many were applied or parked.
 
-    Given contexts to work in, some units at once: most of a unit's time is the database's.
+    Given contexts to work in, some transactions at once: most of the time of each is the database's.
     """
     waiting = _units_with_events()
     if app_context is None or len(waiting) < 2:
-        return sum(map(_drain_unit, waiting))
+        return sum(map(_drain_units, waiting))
     shared = iter(waiting)
-    with ThreadPoolExecutor(UNITS_AT_ONCE, thread_name_prefix="units") as pool:
-        drained = [pool.submit(_drain_next, app_context, shared) for _ in range(UNITS_AT_ONCE)]
+    with ThreadPoolExecutor(TRANSACTIONS_AT_ONCE, thread_name_prefix="units") as pool:
+        drained = [pool.submit(_drain_next, app_context, shared) for _ in range(TRANSACTIONS_AT_ONCE)]
     return sum(one.result() for one in drained)
 
 
 def _drain_next(app_context: AppContext, shared: Iterator[_Waiting]) -> int:
-    """One unit after the other, of those that no other thread took; no further one when the database is away."""
+    """One after the other, of those that no other thread took; no further one when the database is away."""
     with app_context():
-        return sum(map(_drain_unit, shared))
+        return sum(map(_drain_units, shared))
 
 
 def _units_with_events() -> list[_Waiting]:
@@ -72,40 +81,64 @@ def _units_with_events() -> list[_Waiting]:
         .limit(LOOK_AHEAD)
         .subquery()
     )
+    counted = select(oldest.c.tenant_id, oldest.c.unit_id, func.count()).group_by(*oldest.c)
     with across_tenants("events of every tenant wait in one table"):
-        return [_Waiting(*row) for row in db.session.execute(select(oldest).distinct())]
+        return _in_groups(db.session.execute(counted))
 
 
-def _drain_unit(waiting: _Waiting) -> int:
+def _in_groups(counted: Iterable[Any]) -> list[_Waiting]:
+    groups, few = list[_Waiting](), defaultdict[UUID, list[UUID]](list)
+    for tenant_id, unit_id, number in counted:
+        if number > FEW_EVENTS:
+            groups.append(_Waiting(tenant_id, (unit_id,)))
+        else:
+            few[tenant_id].append(unit_id)
+    for tenant_id, unit_ids in few.items():
+        starts = range(0, len(unit_ids), UNITS_TOGETHER)
+        groups += [_Waiting(tenant_id, tuple(unit_ids[start : start + UNITS_TOGETHER])) for start in starts]
+    return groups
+
+
+def _drain_units(waiting: _Waiting) -> int:
     with suppress(Exception):
         return _drain(waiting, _apply_together)
-    # Which of them it is that cannot be applied shows when each is applied for itself.
+    if len(waiting.unit_ids) > 1:
+        # The others need not wait for the one that holds them up.
+        return sum(map(_drain_units, waiting.apart()))
+    # Which of its events it is that cannot be applied shows when each is applied for itself.
     try:
         return _drain(waiting, _apply_each)
     except DATABASE_AWAY:
         raise
     except Exception:
-        # The other units need not wait for this one.
-        log.exception("unit not drained", unit_id=str(waiting.unit_id))
+        log.exception("unit not drained", unit_id=str(waiting.unit_ids[0]))
         return 0
 
 
 def _drain(waiting: _Waiting, apply: _Apply) -> int:
     with tenant_transaction(TenantScope(waiting.tenant_id)) as scope:
-        unit: Unit | None = scope.execute(_UNIT_UNLESS_HELD, unit=waiting.unit_id).scalar()
-        if unit is None:
+        held = _hold(scope, waiting.unit_ids)
+        if not held:
             return 0
-        # Before the messages and the lane, as everybody who holds several of them does.
-        connection = lock_connection(scope, waiting.unit_id)
         room = {"most": BATCH, "largest": LARGEST_BATCH}
-        events = list(scope.execute(_NEXT_EVENTS, unit=waiting.unit_id, **room).scalars())
+        events = list(scope.execute(_NEXT_EVENTS, told_unit_id=list(held), **room).scalars())
         failed_before = {event.id for event in events if event.error is not None}
-        _note_heard(connection, events)
+        _note_heard(held, events)
         with _large_in_turn(events):
-            applied = apply(scope, unit, connection, events)
+            applied = apply(scope, held, events)
         failed = {event.id for event in events} - {event.id for event in applied}
         _count(applied, failed=len(failed - failed_before))
         return len(events)
+
+
+def _hold(scope: TenantScope, unit_ids: Sequence[UUID]) -> dict[UUID, Held]:
+    """Those of these units that nobody else is at, until the transaction ends.
+
+    Before the messages and the lane, as everybody who holds several of them does. Whoever waited for one would hold up
+    the others.
+    """
+    rows = scope.execute(_UNITS_UNLESS_HELD, units=list(unit_ids)).all()
+    return {unit.id: Held(unit, connection) for unit, connection in rows}
 
 
 def _large_in_turn(events: Sequence[WebhookEvent]) -> AbstractContextManager[object]:
@@ -121,38 +154,43 @@ def _is_due() -> ColumnElement[bool]:
 
 
 def _next_events(scope: TenantScope) -> Select[Any]:
-    """The unit's oldest events, as many as fit into memory, and one at least."""
-    size = func.octet_length(WebhookEvent.body)
-    so_far = func.sum(size).over(order_by=WebhookEvent.id)
-    fits = or_(so_far <= bindparam("largest"), so_far == size).label("fits")
-    due = scope.select(WebhookEvent, WebhookEvent.id, fits).where(WebhookEvent.unit_id == bindparam("unit"), _is_due())
-    oldest = due.order_by(WebhookEvent.id).limit(bindparam("most")).subquery()
+    """The units' oldest events, as many as fit into memory, and one at least."""
+    told = told_table({"unit_id": Uuid()})
+    size = func.octet_length(WebhookEvent.body).label("size")
+    due = scope.select(WebhookEvent, WebhookEvent.id, size).where(WebhookEvent.unit_id == told.c.unit_id, _is_due())
+    # Of each unit by itself, in the order of the index: all that waits of one may be a hundred thousand.
+    of_each = due.order_by(WebhookEvent.id).limit(bindparam("most")).lateral()
+    both = select(of_each.c.id, of_each.c.size).select_from(told).join(of_each, true())
+    oldest = both.order_by(of_each.c.id).limit(bindparam("most")).subquery()
+    so_far = func.sum(oldest.c.size).over(order_by=oldest.c.id)
+    fits = or_(so_far <= bindparam("largest"), so_far == oldest.c.size).label("fits")
+    measured = select(oldest.c.id, fits).subquery()
     # An array of ids is looked up by the key, whatever PostgreSQL knows of a table that has just grown.
-    ids = func.array(select(oldest.c.id).where(oldest.c.fits).scalar_subquery())
+    ids = func.array(select(measured.c.id).where(measured.c.fits).scalar_subquery())
     chosen = scope.select(WebhookEvent).where(WebhookEvent.id == any_(ids))
     # Fresh, since an attempt that failed in this session left its own marks on them.
     return chosen.order_by(WebhookEvent.id).execution_options(populate_existing=True)
 
 
 def _apply_together(
-    scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]
+    scope: TenantScope, held: Mapping[UUID, Held], events: Sequence[WebhookEvent]
 ) -> Sequence[WebhookEvent]:
     """The usual way: all, or none when one of them fails."""
-    process.apply(scope, unit, connection, events)
+    process.apply(scope, held, events)
     scope.execute(_NOTE_DONE, ids=[event.id for event in events])
     return events
 
 
 def _apply_each(
-    scope: TenantScope, unit: Unit, connection: Connection, events: Sequence[WebhookEvent]
+    scope: TenantScope, held: Mapping[UUID, Held], events: Sequence[WebhookEvent]
 ) -> Sequence[WebhookEvent]:
-    return [event for event in events if _apply_alone(scope, unit, connection, event)]
+    return [event for event in events if _apply_alone(scope, held, event)]
 
 
-def _apply_alone(scope: TenantScope, unit: Unit, connection: Connection, event: WebhookEvent) -> bool:
+def _apply_alone(scope: TenantScope, held: Mapping[UUID, Held], event: WebhookEvent) -> bool:
     try:
         with attempt():
-            process.apply(scope, unit, connection, [event])
+            process.apply(scope, held, [event])
             event.state = EventState.DONE
     except Exception as e:
         # What was read after a statement that is now undone is not so.
@@ -189,10 +227,12 @@ def _count(applied: Sequence[WebhookEvent], *, failed: int) -> None:
     on_commit(count)
 
 
-def _note_heard(connection: Connection, events: list[WebhookEvent]) -> None:
-    """When the unit was heard last, and how long that usually takes. What was looked up was not heard."""
-    heard = sorted(event.received_at for event in events if event.repair_id is None)
-    for at in heard:
+def _note_heard(held: Mapping[UUID, Held], events: Sequence[WebhookEvent]) -> None:
+    """When each unit was heard last, and how long that usually takes. What was looked up was not heard."""
+    for event in sorted(events, key=lambda event: event.received_at):
+        if event.repair_id is not None or event.unit_id is None:
+            continue
+        connection, at = held[event.unit_id].connection, event.received_at
         last = connection.last_event_at
         if last is not None and at > last:
             gap_s = min((at - last).total_seconds(), LONGEST_USUAL_GAP_S)
@@ -202,9 +242,14 @@ def _note_heard(connection: Connection, events: list[WebhookEvent]) -> None:
         connection.last_event_at = max(last or at, at)
 
 
-_UNIT_UNLESS_HELD = Form(
+_UNITS_UNLESS_HELD = Form(
     lambda scope: (
-        scope.select(Unit).where(Unit.id == bindparam("unit")).with_for_update(key_share=True, skip_locked=True)
+        scope.select(Unit, Unit, Connection)
+        .join(Connection, Connection.unit_id == Unit.id)
+        .where(among_told(Unit.id, "units"))
+        .order_by(Unit.id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
     )
 )
 _NEXT_EVENTS = Form(_next_events)

@@ -1,6 +1,6 @@
 """The ladder: how far an outbound message is known to have come. Receipts only ever move it up."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -57,8 +57,9 @@ RANK = {
 
 @dataclass(frozen=True)
 class Receipt:
-    """One rung of the ladder, as Evolution names it, and when that was heard."""
+    """One rung of the ladder of a unit's message, as Evolution names it, and when that was heard."""
 
+    unit_id: UUID
     external_id: str
     name: str
     at: datetime
@@ -73,17 +74,20 @@ def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -
     return scope.execute(form, unit=unit_id).scalar() is not None
 
 
-def apply_receipts(scope: TenantScope, unit_id: UUID, receipts: Sequence[Receipt]) -> None:
-    """Move the messages up; a receipt whose message is not there yet is kept for it. The unit must be locked."""
-    known = find_messages(scope, unit_id, {receipt.external_id for receipt in receipts})
-    early: dict[tuple[str, str], Receipt] = {}
+def apply_receipts(scope: TenantScope, receipts: Sequence[Receipt]) -> None:
+    """Move the messages up; a receipt whose message is not there yet is kept for it. The units must be locked."""
+    known = {
+        (one.unit_id, one.external_id): one for one in _find(scope, {(r.unit_id, r.external_id) for r in receipts})
+    }
+    early: dict[tuple[UUID, str, str], Receipt] = {}
     for receipt in receipts:
-        if receipt.external_id in known:
-            climb(scope, known[receipt.external_id], receipt.name, receipt.at)
+        message = known.get((receipt.unit_id, receipt.external_id))
+        if message is not None:
+            climb(scope, message, receipt.name, receipt.at)
         else:
-            early.setdefault((receipt.external_id, receipt.name), receipt)
+            early.setdefault((receipt.unit_id, receipt.external_id, receipt.name), receipt)
     rows = [
-        {"unit_id": unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
+        {"unit_id": one.unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
         for one in early.values()
     ]
     scope.insert_missing(EarlyReceipt, rows)
@@ -91,10 +95,18 @@ def apply_receipts(scope: TenantScope, unit_id: UUID, receipts: Sequence[Receipt
 
 def find_messages(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> dict[str, Message]:
     """WhatsApp's id -> the unit's message, held until the transaction ends; unknown ids are left out."""
-    if not external_ids:
-        return {}
-    found = scope.execute(_BY_EXTERNAL_IDS, unit=unit_id, external_ids=list(external_ids)).scalars()
+    found = _find(scope, {(unit_id, external_id) for external_id in external_ids})
     return {str(message.external_id): message for message in found}
+
+
+def _find(scope: TenantScope, named: Set[tuple[UUID, str]]) -> Sequence[Message]:
+    """The messages with these ids at WhatsApp, each in its unit: two units that are in one chat have the same ids."""
+    if not named:
+        return []
+    units, external_ids = zip(*named, strict=True)
+    told = {"units": list(set(units)), "external_ids": list(set(external_ids))}
+    found: Sequence[Message] = scope.execute(_BY_EXTERNAL_IDS, **told).scalars().all()
+    return [message for message in found if (message.unit_id, message.external_id) in named]
 
 
 def find_by_external_id(scope: TenantScope, unit_id: UUID, external_id: str) -> Message | None:
@@ -201,7 +213,7 @@ def _select_unit(scope: TenantScope) -> Select[Any]:
 _BY_EXTERNAL_IDS = Form(
     lambda scope: (
         scope.select(Message)
-        .where(Message.unit_id == bindparam("unit"), among_told(Message.external_id, "external_ids"))
+        .where(among_told(Message.unit_id, "units"), among_told(Message.external_id, "external_ids"))
         .order_by(Message.id)
         .with_for_update()
     )

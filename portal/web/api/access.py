@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from flask import g
+from flask import g, request
 from flask_babel import gettext as _
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
@@ -66,3 +66,6 @@ def _scope_for_unit(account: Account, reference: str) -> TenantScope:
 def _bind(scope: TenantScope) -> None:
     g.scope = scope
     tenancy.bind(scope)
+    if request.method == "POST":
+        # What it asks about has a key of its own: to plan that anew takes longer than to look.
+        tenancy.plan_once()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import g, request
 
-from portal import phone, tenancy
+from portal import phone
 from portal.models import Message, MessageSource, MessageStatus
 from portal.permissions import Permission
 from portal.queries import conversations as inbox
@@ -78,8 +78,6 @@ def send(body: dict[str, Any]) -> tuple[Sending, int]:
     202 once it is queued, 200 for one that was sent before under the same `clientMessageId`, and with `Prefer: wait`
     once its way is known. 409 `never_connected` when the unit never had a number.
     """
-    # All that is asked has a key of its own: to plan that anew takes longer than to look.
-    tenancy.plan_once()
     return _send(chosen_unit(body["unit_id"]), body)
 
 
