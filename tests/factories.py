@@ -127,7 +127,7 @@ def make_conversation(
 ) -> Conversation:
     with acting_for(scope), atomic():
         contact_id = conversations.find_or_add_contact(scope, phone=phone, name=name)
-        conversation_id = conversations.find_or_open_conversation(scope, unit.id, contact_id)
+        conversation_id = conversations.open_conversation(scope, unit.id, contact_id).id
         return scope.get(Conversation, conversation_id)
 
 

@@ -19,17 +19,18 @@ RANK = {"ringing": 0, "missed": 1, "rejected": 2, "accepted": 3}
 
 def apply(scope: TenantScope, unit_id: UUID, calls: Sequence[CallSeen], people: People) -> None:
     """Write each call to its conversation; later news changes what became of it. The unit must be locked."""
-    opened = conversations.open_conversations(scope, unit_id, {people.id_of(call.chat) for call in calls})
+    opened = conversations.open_conversations(scope, {(unit_id, people.id_of(call.chat)) for call in calls})
     closed = [conversation for conversation in opened.values() if conversation.status == "closed"]
-    known = delivery.find_messages(scope, unit_id, {_external_id(call) for call in calls})
+    known = delivery.find_messages(scope, {(unit_id, _external_id(call)) for call in calls})
     for call in calls:
-        is_new = _external_id(call) not in known
+        name, conversation = (unit_id, _external_id(call)), opened[unit_id, people.id_of(call.chat)]
+        is_new = name not in known
         if is_new:
-            known[_external_id(call)] = scope.add(_row(unit_id, opened[people.id_of(call.chat)].id, call))
-        message = known[_external_id(call)]
+            known[name] = scope.add(_row(unit_id, conversation.id, call))
+        message = known[name]
         _learn(message, call)
         conversations.carry(
-            opened[people.id_of(call.chat)],
+            conversation,
             kind=MessageKind.CALL,
             body="",
             at=call.at,
@@ -38,7 +39,7 @@ def apply(scope: TenantScope, unit_id: UUID, calls: Sequence[CallSeen], people: 
         )
     db.session.flush()
     conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
-    delivery.hand_over_early_receipts(scope, unit_id, known)
+    delivery.hand_over_early_receipts(scope, known)
 
 
 def _external_id(call: CallSeen) -> str:

@@ -6,13 +6,13 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, extract, func
+from sqlalchemy import ColumnElement, and_, case, extract, func
 from uuid_utils.compat import uuid7
 
 from portal import counters
 from portal.clock import now
 from portal.counters import Counted
-from portal.db import db, on_commit
+from portal.db import among_told, db, on_commit
 from portal.inbox.events import UNSAFE_IN_COLUMNS
 from portal.inbox.facts import MessageSeen
 from portal.inbox.people import People
@@ -28,6 +28,7 @@ from portal.models import (
     Repair,
 )
 from portal.services import changes, conversation_work, conversations, delivery, lanes, ledgers, media, wishes
+from portal.services.delivery import Named
 from portal.services.wishes import Heard
 from portal.tenancy import Form, TenantScope
 
@@ -39,10 +40,15 @@ UNCLEAR = (MessageStatus.SENDING, MessageStatus.UNCONFIRMED)
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message that was told of, and the hole it was found in when it was not delivered."""
+    """A unit's message that was told of, and the hole it was found in when it was not delivered."""
 
+    unit_id: UUID
     seen: MessageSeen
     repair_id: UUID | None = None
+
+    @property
+    def name(self) -> Named:
+        return self.unit_id, self.seen.external_id
 
 
 @dataclass(frozen=True)
@@ -51,28 +57,28 @@ class _Place:
     arrival: Arrival
 
 
-def apply(scope: TenantScope, unit_id: UUID, arrivals: Sequence[Arrival], people: People) -> None:
-    """Write what is not there yet and confirm what is. The unit must be locked."""
+def apply(scope: TenantScope, arrivals: Sequence[Arrival], people: People) -> None:
+    """Write what is not there yet and confirm what is. The units must be locked."""
     first = _each_once(arrivals)
-    contact_ids = {external_id: people.id_of(arrival.seen.chat) for external_id, arrival in first.items()}
-    opened = conversations.open_conversations(scope, unit_id, set(contact_ids.values()))
+    chats = {name: (arrival.unit_id, people.id_of(arrival.seen.chat)) for name, arrival in first.items()}
+    opened = conversations.open_conversations(scope, set(chats.values()))
     closed = [conversation for conversation in opened.values() if conversation.status == "closed"]
-    places = {external_id: _Place(opened[contact_ids[external_id]], a) for external_id, a in first.items()}
-    known = delivery.find_messages(scope, unit_id, places)
-    for external_id, message in known.items():
-        _confirm(scope, message, places[external_id])
-    new = [place for external_id, place in places.items() if external_id not in known]
+    places = {name: _Place(opened[chats[name]], arrival) for name, arrival in first.items()}
+    known = delivery.find_messages(scope, places.keys())
+    for name, message in known.items():
+        _confirm(scope, message, places[name])
+    new = [place for name, place in places.items() if name not in known]
     _close_past(new)
-    _add(scope, unit_id, _without_echoes(scope, unit_id, new), people)
+    _add(scope, _without_echoes(scope, new), people)
     conversation_work.note_reopened(scope, [one for one in closed if one.status == "open"])
 
 
-def _each_once(arrivals: Sequence[Arrival]) -> dict[str, Arrival]:
-    """By WhatsApp's id, in the order in which they were written; delivered ones before those that were looked up."""
+def _each_once(arrivals: Sequence[Arrival]) -> dict[Named, Arrival]:
+    """In the order in which they were written; delivered ones before those that were looked up."""
     in_order = sorted(arrivals, key=lambda a: (a.seen.at, a.seen.is_history, a.repair_id is not None))
-    first: dict[str, Arrival] = {}
+    first: dict[Named, Arrival] = {}
     for arrival in in_order:
-        first.setdefault(arrival.seen.external_id, arrival)
+        first.setdefault(arrival.name, arrival)
     return first
 
 
@@ -104,16 +110,17 @@ def _close_past(places: Sequence[_Place]) -> None:
             place.conversation.status = "closed"
 
 
-def _without_echoes(scope: TenantScope, unit_id: UUID, places: Sequence[_Place]) -> list[_Place]:
+def _without_echoes(scope: TenantScope, places: Sequence[_Place]) -> list[_Place]:
     """Those that are new; the others are the sends that were in doubt, which are settled with this."""
     own = [place for place in places if place.arrival.seen.from_me]
-    if not own or not _has_unclear_sends(scope, unit_id):
-        return list(places)
-    return [place for place in places if not (place.arrival.seen.from_me and _is_echo(scope, unit_id, place))]
+    unclear = _with_unclear_sends(scope, {place.arrival.unit_id for place in own})
+    maybe = [place for place in own if place.arrival.unit_id in unclear]
+    echoes = {place.arrival.name for place in maybe if _is_echo(scope, place)}
+    return [place for place in places if place.arrival.name not in echoes]
 
 
-def _has_unclear_sends(scope: TenantScope, unit_id: UUID) -> bool:
-    return scope.execute(_UNCLEAR_SEND, unit=unit_id).first() is not None
+def _with_unclear_sends(scope: TenantScope, unit_ids: Collection[UUID]) -> set[UUID]:
+    return set(scope.execute(_UNCLEAR_SENDS, units=list(unit_ids)).scalars()) if unit_ids else set()
 
 
 def _is_unclear() -> ColumnElement[bool]:
@@ -122,9 +129,9 @@ def _is_unclear() -> ColumnElement[bool]:
     return and_(Message.external_id.is_(None), ~Message.is_test, Message.status.in_(UNCLEAR) | noted)
 
 
-def _is_echo(scope: TenantScope, unit_id: UUID, place: _Place) -> bool:
+def _is_echo(scope: TenantScope, place: _Place) -> bool:
     seen = place.arrival.seen
-    message = _find_echoed(scope, unit_id, place.conversation.id, seen)
+    message = _find_echoed(scope, place.arrival.unit_id, place.conversation.id, seen)
     if message is None:
         return False
     delivery.confirm_sent(scope, message, external_id=seen.external_id, at=seen.at)
@@ -170,60 +177,56 @@ def _find_echoed(scope: TenantScope, unit_id: UUID, conversation_id: UUID, seen:
     return message
 
 
-def _add(scope: TenantScope, unit_id: UUID, places: Sequence[_Place], people: People) -> None:
+def _add(scope: TenantScope, places: Sequence[_Place], people: People) -> None:
     if not places:
         return
     media_ids = _add_media(scope, places)
-    added = {
-        place.arrival.seen.external_id: scope.add(_row(unit_id, place, media_ids.get(place.arrival.seen.external_id)))
-        for place in places
-    }
+    added = {place.arrival.name: scope.add(_row(place, media_ids.get(place.arrival.name))) for place in places}
     for place in places:
         _carry(place)
         seen = place.arrival.seen
         if seen.from_me and seen.receipt in delivery.RUNGS:
-            delivery.climb(scope, added[seen.external_id], seen.receipt, now())
+            delivery.climb(scope, added[place.arrival.name], seen.receipt, now())
     db.session.flush()
     _count_found(scope, places)
     inbound = [place for place in places if not (place.arrival.seen.from_me or place.arrival.seen.is_history)]
     on_commit(partial(counters.count, Counted.INBOUND, len(inbound)))
-    delivery.hand_over_early_receipts(scope, unit_id, added)
-    changes.hand_over(scope, unit_id, added)
+    delivery.hand_over_early_receipts(scope, added)
+    changes.hand_over(scope, added)
     heard = list(_of_people(places, added))
-    wishes.note_messages(scope, unit_id, heard)
+    wishes.note_messages(scope, heard)
     ledgers.note_replies(scope, heard)
     people.note_presence({one.conversation.contact_id for one in heard})
-    heard_in = {place.conversation.id for place in places if not place.arrival.seen.from_me}
-    if heard_in:
-        lanes.warm_up(scope, unit_id, heard_in)
+    heard_in = {place.conversation.id: place.conversation for place in places if not place.arrival.seen.from_me}
+    lanes.warm_up(scope, heard_in.values())
 
 
-def _of_people(places: Sequence[_Place], added: Mapping[str, Message]) -> Iterator[Heard]:
+def _of_people(places: Sequence[_Place], added: Mapping[Named, Message]) -> Iterator[Heard]:
     """What people wrote in chats of their own: in a group nobody speaks to the company alone."""
     for place in places:
         seen = place.arrival.seen
         if not seen.from_me and seen.chat.kind == ContactKind.PERSON:
-            yield Heard(added[seen.external_id], place.conversation, seen.is_history)
+            yield Heard(added[place.arrival.name], place.conversation, seen.is_history)
 
 
-def _add_media(scope: TenantScope, places: Sequence[_Place]) -> dict[str, UUID]:
-    """External id -> the row of the file that is still at WhatsApp."""
-    ids: dict[str, UUID] = {}
+def _add_media(scope: TenantScope, places: Sequence[_Place]) -> dict[Named, UUID]:
+    """The rows of the files that are still at WhatsApp."""
+    ids: dict[Named, UUID] = {}
     for place in places:
         seen = place.arrival.seen
         if seen.media is None:
             continue
         row = media.remote_row(seen.kind, **asdict(seen.media))
-        ids[seen.external_id] = scope.add(Media(**row)).id
+        ids[place.arrival.name] = scope.add(Media(**row)).id
     db.session.flush()
     return ids
 
 
-def _row(unit_id: UUID, place: _Place, media_id: UUID | None) -> Message:
+def _row(place: _Place, media_id: UUID | None) -> Message:
     seen = place.arrival.seen
     return Message(
         id=uuid7(),
-        unit_id=unit_id,
+        unit_id=place.arrival.unit_id,
         conversation_id=place.conversation.id,
         external_id=seen.external_id,
         direction=Direction.OUTBOUND if seen.from_me else Direction.INBOUND,
@@ -272,6 +275,8 @@ def _count_found(scope: TenantScope, places: Collection[_Place]) -> None:
         db.session.execute(counted.execution_options(synchronize_session=False))
 
 
-_UNCLEAR_SEND = Form(
-    lambda scope: scope.select(Message, Message.id).where(Message.unit_id == bindparam("unit"), _is_unclear()).limit(1)
+_UNCLEAR_SENDS = Form(
+    lambda scope: (
+        scope.select(Message, Message.unit_id).where(among_told(Message.unit_id, "units"), _is_unclear()).distinct()
+    )
 )

@@ -27,6 +27,7 @@ from portal.inbox.facts import (
     QrCodeIssued,
     ReceiptSeen,
 )
+from portal.inbox.messages import Arrival
 from portal.inbox.people import LONG_AGO, Mention, People
 from portal.models import Connection, ContactKind, CountedOutcome, Unit, WebhookEvent
 from portal.services import delivery, webhook_counts
@@ -59,9 +60,9 @@ def apply(scope: TenantScope, held: Mapping[UUID, Held], events: Sequence[Webhoo
     """Understand stored events of these units of one company. Raises NotUnderstood."""
     told = _without_erased(scope, [one for one in _read(held, events) if _is_wanted(one.held.unit, one.fact)])
     people = People(scope, _mentions(told))
-    for unit_id, seen in _of_units(told, MessageSeen):
-        arrivals = [messages.Arrival(fact, one.event.repair_id) for fact, one in seen]
-        messages.apply(scope, unit_id, arrivals, people)
+    arrivals = [Arrival(one.held.unit.id, fact, one.event.repair_id) for fact, one in _all(told, MessageSeen)]
+    if arrivals:
+        messages.apply(scope, arrivals, people)
     for unit_id, called in _of_units(told, CallSeen):
         calls.apply(scope, unit_id, [fact for fact, _ in called], people)
     _apply_receipts(scope, told)
@@ -152,7 +153,7 @@ def _apply_receipts(scope: TenantScope, told: Sequence[_Told]) -> None:
     seen = _all(told, ReceiptSeen)
     if not seen:
         return
-    heard = [Receipt(one.held.unit.id, fact.external_id, fact.receipt, one.event.received_at) for fact, one in seen]
+    heard = [Receipt((one.held.unit.id, fact.external_id), fact.receipt, one.event.received_at) for fact, one in seen]
     delivery.apply_receipts(scope, heard)
     for _, one in seen:
         connection, at = one.held.connection, one.event.received_at

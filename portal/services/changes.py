@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam
-
 from portal.clock import now
 from portal.db import among, among_told, db
 from portal.models import (
@@ -26,6 +24,7 @@ from portal.models import (
 )
 from portal.services import delivery
 from portal.services.conversations import LONGEST_PREVIEW
+from portal.services.delivery import Named
 from portal.tenancy import Form, TenantScope
 
 # Of ours, and not known to have been made.
@@ -63,18 +62,18 @@ def apply(scope: TenantScope, unit_id: UUID, told: Sequence[Told]) -> None:
     if not rows:
         return
     scope.insert_missing(MessageChange, rows.values())
-    hand_over(scope, unit_id, delivery.find_messages(scope, unit_id, {one.external_id for one in told}))
+    hand_over(scope, delivery.find_messages(scope, {(unit_id, one.external_id) for one in told}))
     _confirm_ours(scope, unit_id, told)
 
 
-def hand_over(scope: TenantScope, unit_id: UUID, messages: Mapping[str, Message]) -> None:
-    """Let these messages show all that is kept about them. By WhatsApp's id."""
-    changed: dict[str, list[MessageChange]] = defaultdict(list)
-    for change in _kept(scope, unit_id, messages):
-        changed[change.external_id].append(change)
-    for external_id, changes in changed.items():
-        _change(messages[external_id], changes)
-    _renew_previews(scope, [messages[external_id] for external_id in changed])
+def hand_over(scope: TenantScope, messages: Mapping[Named, Message]) -> None:
+    """Let these messages show all that is kept about them."""
+    changed: dict[Named, list[MessageChange]] = defaultdict(list)
+    for change in _kept(scope, messages):
+        changed[change.unit_id, change.external_id].append(change)
+    for name, changes in changed.items():
+        _change(messages[name], changes)
+    _renew_previews(scope, [messages[name] for name in changed])
 
 
 def _row(unit_id: UUID, told: Told) -> dict[str, object]:
@@ -89,10 +88,12 @@ def _row(unit_id: UUID, told: Told) -> dict[str, object]:
     }
 
 
-def _kept(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> Iterable[MessageChange]:
-    if not external_ids:
+def _kept(scope: TenantScope, named: Collection[Named]) -> Iterable[MessageChange]:
+    if not named:
         return ()
-    return scope.execute(_ABOUT, unit=unit_id, external_ids=list(external_ids)).scalars().all()
+    units, external_ids = zip(*named, strict=True)
+    found = scope.execute(_ABOUT, units=list(set(units)), external_ids=list(external_ids)).scalars()
+    return [change for change in found if (change.unit_id, change.external_id) in named]
 
 
 def _change(message: Message, changes: Sequence[MessageChange]) -> None:
@@ -146,6 +147,6 @@ def _confirm_ours(scope: TenantScope, unit_id: UUID, told: Sequence[Told]) -> No
 
 _ABOUT = Form(
     lambda scope: scope.select(MessageChange).where(
-        MessageChange.unit_id == bindparam("unit"), among_told(MessageChange.external_id, "external_ids")
+        among_told(MessageChange.unit_id, "units"), among_told(MessageChange.external_id, "external_ids")
     )
 )

@@ -55,7 +55,7 @@ def add_contact(
         is_new = db.session.scalar(scope.select(Contact, Contact.id).where(Contact.phone == number)) is None
         contact_id = conversations.find_or_add_contact(scope, phone=number, name=name or None)
         if unit_id is not None:
-            conversations.find_or_open_conversation(scope, unit_id, contact_id)
+            conversations.open_conversation(scope, unit_id, contact_id)
         if is_new:
             scope.get(Contact, contact_id).edited_at = now()
             for tag in tags:

@@ -1,6 +1,6 @@
 """Conversations: reply, write to a number, mark as read."""
 
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -32,6 +32,8 @@ from portal.services.drafts import Draft
 from portal.services.media import Upload
 from portal.tenancy import Form, TenantScope
 
+# A contact at a unit.
+Chat = tuple[UUID, UUID]
 LONGEST_PREVIEW = 200
 LONGEST_CLIENT_MESSAGE_ID = 120
 
@@ -172,28 +174,32 @@ def _hold_conversation_with(scope: TenantScope, unit_id: UUID, phone: str) -> Co
     found: Conversation | None = scope.execute(_WITH_NUMBER, unit=unit_id, phone=phone).scalar_one_or_none()
     if found is not None:
         return found
-    contact_id = find_or_add_contact(scope, phone=phone)
-    return open_conversations(scope, unit_id, [contact_id])[contact_id]
+    return open_conversation(scope, unit_id, find_or_add_contact(scope, phone=phone))
 
 
-def find_or_open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUID) -> UUID:
-    return open_conversations(scope, unit_id, [contact_id])[contact_id].id
+def open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUID) -> Conversation:
+    """The contact's conversation at the unit, as of `open_conversations`."""
+    return open_conversations(scope, {(unit_id, contact_id)})[unit_id, contact_id]
 
 
-def open_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collection[UUID]) -> dict[UUID, Conversation]:
-    """Contact id -> their conversation at the unit, made where there was none, held until the transaction ends."""
-    found = _lock_conversations(scope, unit_id, contact_ids)
-    missing = [contact_id for contact_id in contact_ids if contact_id not in found]
+def open_conversations(scope: TenantScope, chats: Set[Chat]) -> dict[Chat, Conversation]:
+    """Their conversations, made where there was none, held until the transaction ends."""
+    found = _lock_conversations(scope, chats)
+    missing = chats - found.keys()
     if missing:
-        rows = [{"id": uuid7(), "unit_id": unit_id, "contact_id": contact_id} for contact_id in missing]
+        rows = [
+            {"id": uuid7(), "unit_id": unit_id, "contact_id": contact_id} for unit_id, contact_id in sorted(missing)
+        ]
         scope.insert_missing(Conversation, rows)
-        found |= _lock_conversations(scope, unit_id, missing)
+        found |= _lock_conversations(scope, missing)
     return found
 
 
-def _lock_conversations(scope: TenantScope, unit_id: UUID, contact_ids: Collection[UUID]) -> dict[UUID, Conversation]:
-    locked = scope.execute(_WITH_CONTACTS, unit=unit_id, contacts=list(contact_ids)).scalars()
-    return {conversation.contact_id: conversation for conversation in locked}
+def _lock_conversations(scope: TenantScope, chats: Set[Chat]) -> dict[Chat, Conversation]:
+    units, contacts = zip(*chats, strict=True) if chats else ((), ())
+    locked = scope.execute(_OF_CHATS, units=list(set(units)), contacts=list(set(contacts))).scalars()
+    found = {(conversation.unit_id, conversation.contact_id): conversation for conversation in locked}
+    return {chat: found[chat] for chat in chats if chat in found}
 
 
 def note_last_message(
@@ -204,7 +210,7 @@ def note_last_message(
     is_inbound = direction == Direction.INBOUND
     carry(conversation, kind=kind, body=body, at=at, direction=direction, is_unread=is_inbound)
     if is_inbound:
-        lanes.warm_up(scope, conversation.unit_id, [conversation.id])
+        lanes.warm_up(scope, [conversation])
 
 
 def _lock_conversation(scope: TenantScope, conversation_id: UUID) -> Conversation:
@@ -380,10 +386,10 @@ _SENDING_STATE = Form(
         .where(Connection.unit_id == bindparam("unit"))
     )
 )
-_WITH_CONTACTS = Form(
+_OF_CHATS = Form(
     lambda scope: (
         scope.select(Conversation)
-        .where(Conversation.unit_id == bindparam("unit"), among_told(Conversation.contact_id, "contacts"))
+        .where(among_told(Conversation.unit_id, "units"), among_told(Conversation.contact_id, "contacts"))
         .order_by(Conversation.id)
         .with_for_update()
         .execution_options(populate_existing=True)

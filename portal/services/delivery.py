@@ -1,18 +1,18 @@
 """The ladder: how far an outbound message is known to have come. Receipts only ever move it up."""
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam
+from sqlalchemy import Select, String, UpdateBase, Uuid, bindparam
 
 from portal import counters
 from portal.clock import now
 from portal.counters import Counted
-from portal.db import among_told, db, on_commit
+from portal.db import among_told, db, on_commit, told_table
 from portal.models import (
     ABOUT_ANOTHER,
     ColdReason,
@@ -55,12 +55,15 @@ RANK = {
 }
 
 
+# A unit's message by WhatsApp's id: two units that are in one chat have the same ids.
+Named = tuple[UUID, str]
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """One rung of the ladder of a unit's message, as Evolution names it, and when that was heard."""
+    """One rung of the ladder of a message, as Evolution names it, and when that was heard."""
 
-    unit_id: UUID
-    external_id: str
+    message: Named
     name: str
     at: datetime
 
@@ -76,37 +79,32 @@ def lock_unit(scope: TenantScope, unit_id: UUID, *, skip_locked: bool = False) -
 
 def apply_receipts(scope: TenantScope, receipts: Sequence[Receipt]) -> None:
     """Move the messages up; a receipt whose message is not there yet is kept for it. The units must be locked."""
-    known = {
-        (one.unit_id, one.external_id): one for one in _find(scope, {(r.unit_id, r.external_id) for r in receipts})
-    }
-    early: dict[tuple[UUID, str, str], Receipt] = {}
+    known = find_messages(scope, {receipt.message for receipt in receipts})
+    early: dict[tuple[Named, str], Receipt] = {}
     for receipt in receipts:
-        message = known.get((receipt.unit_id, receipt.external_id))
-        if message is not None:
-            climb(scope, message, receipt.name, receipt.at)
+        if receipt.message in known:
+            climb(scope, known[receipt.message], receipt.name, receipt.at)
         else:
-            early.setdefault((receipt.unit_id, receipt.external_id, receipt.name), receipt)
+            early.setdefault((receipt.message, receipt.name), receipt)
     rows = [
-        {"unit_id": one.unit_id, "external_id": one.external_id, "receipt": one.name, "received_at": one.at}
-        for one in early.values()
+        {"unit_id": unit_id, "external_id": external_id, "receipt": name, "received_at": one.at}
+        for ((unit_id, external_id), name), one in early.items()
     ]
     scope.insert_missing(EarlyReceipt, rows)
 
 
-def find_messages(scope: TenantScope, unit_id: UUID, external_ids: Collection[str]) -> dict[str, Message]:
-    """WhatsApp's id -> the unit's message, held until the transaction ends; unknown ids are left out."""
-    found = _find(scope, {(unit_id, external_id) for external_id in external_ids})
-    return {str(message.external_id): message for message in found}
-
-
-def _find(scope: TenantScope, named: Set[tuple[UUID, str]]) -> Sequence[Message]:
-    """The messages with these ids at WhatsApp, each in its unit: two units that are in one chat have the same ids."""
+def find_messages(scope: TenantScope, named: Collection[Named]) -> dict[Named, Message]:
+    """The messages by these names, held until the transaction ends; unknown ones are left out."""
     if not named:
-        return []
+        return {}
     units, external_ids = zip(*named, strict=True)
-    told = {"units": list(set(units)), "external_ids": list(set(external_ids))}
-    found: Sequence[Message] = scope.execute(_BY_EXTERNAL_IDS, **told).scalars().all()
-    return [message for message in found if (message.unit_id, message.external_id) in named]
+    told = {"units": list(set(units)), "external_ids": list(external_ids)}
+    found = {name_of(message): message for message in scope.execute(_BY_NAMES, **told).scalars()}
+    return {name: found[name] for name in named if name in found}
+
+
+def name_of(message: Message) -> Named:
+    return message.unit_id, str(message.external_id)
 
 
 def find_by_external_id(scope: TenantScope, unit_id: UUID, external_id: str) -> Message | None:
@@ -126,14 +124,15 @@ def confirm_sent(scope: TenantScope, message: Message, *, external_id: str, at: 
         message.status = MessageStatus.SENT
         message.error_code = message.error_details = None
     db.session.flush()
-    hand_over_early_receipts(scope, message.unit_id, {external_id: message})
+    hand_over_early_receipts(scope, {(message.unit_id, external_id): message})
 
 
-def hand_over_early_receipts(scope: TenantScope, unit_id: UUID, messages: Mapping[str, Message]) -> None:
-    """Give messages the receipts that came before them. By WhatsApp's id."""
-    early = scope.execute(_TAKE_EARLY_RECEIPTS, unit=unit_id, external_ids=list(messages))
-    for external_id, receipt, received_at in early.all():
-        climb(scope, messages[external_id], receipt, received_at)
+def hand_over_early_receipts(scope: TenantScope, messages: Mapping[Named, Message]) -> None:
+    """Give messages the receipts that came before them."""
+    units, external_ids = zip(*messages, strict=True)
+    early = scope.execute(_TAKE_EARLY_RECEIPTS, told_unit_id=list(units), told_external_id=list(external_ids))
+    for unit_id, external_id, receipt, received_at in early.all():
+        climb(scope, messages[unit_id, external_id], receipt, received_at)
 
 
 def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
@@ -210,7 +209,14 @@ def _select_unit(scope: TenantScope) -> Select[Any]:
     return scope.select(Unit, Unit.id).where(Unit.id == bindparam("unit"))
 
 
-_BY_EXTERNAL_IDS = Form(
+def _take_early_receipts(scope: TenantScope) -> UpdateBase:
+    told = told_table({"unit_id": Uuid(), "external_id": String()})
+    theirs = (EarlyReceipt.unit_id == told.c.unit_id) & (EarlyReceipt.external_id == told.c.external_id)
+    found = (EarlyReceipt.unit_id, EarlyReceipt.external_id, EarlyReceipt.receipt, EarlyReceipt.received_at)
+    return scope.delete(EarlyReceipt).where(theirs).returning(*found).execution_options(synchronize_session=False)
+
+
+_BY_NAMES = Form(
     lambda scope: (
         scope.select(Message)
         .where(among_told(Message.unit_id, "units"), among_told(Message.external_id, "external_ids"))
@@ -218,13 +224,6 @@ _BY_EXTERNAL_IDS = Form(
         .with_for_update()
     )
 )
-_TAKE_EARLY_RECEIPTS = Form(
-    lambda scope: (
-        scope.delete(EarlyReceipt)
-        .where(EarlyReceipt.unit_id == bindparam("unit"), among_told(EarlyReceipt.external_id, "external_ids"))
-        .returning(EarlyReceipt.external_id, EarlyReceipt.receipt, EarlyReceipt.received_at)
-        .execution_options(synchronize_session=False)
-    )
-)
+_TAKE_EARLY_RECEIPTS = Form(_take_early_receipts)
 _LOCK = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True))
 _LOCK_UNLESS_HELD = Form(lambda scope: _select_unit(scope).with_for_update(key_share=True, skip_locked=True))

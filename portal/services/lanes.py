@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, func
 from portal import queue
 from portal.clock import now
 from portal.db import among, among_told, db, on_commit
-from portal.models import ColdReason, Connection, Lane, Message, MessageStatus
+from portal.models import ColdReason, Connection, Conversation, Lane, Message, MessageStatus
 from portal.tenancy import Form, TenantScope
 
 log = structlog.get_logger(__name__)
@@ -29,14 +29,17 @@ def wake(scope: TenantScope, unit_id: UUID) -> None:
     on_commit(queue.wake_outbox)
 
 
-def warm_up(scope: TenantScope, unit_id: UUID, conversation_ids: Collection[UUID]) -> None:
-    """The people wrote: what still waits for these chats are replies now, and no limit holds them."""
-    theirs = {"unit": unit_id, "conversations": list(conversation_ids)}
-    if scope.execute(_COLD, **theirs).first() is None:
+def warm_up(scope: TenantScope, conversations: Collection[Conversation]) -> None:
+    """The people wrote: what still waits in these is a reply now, and no limit holds it. Their units must be locked."""
+    if not conversations:
         return
-    # The lane first: a claim holds it while it takes one of its messages.
-    wake(scope, unit_id)
-    scope.execute(_WARM_UP, **theirs)
+    theirs = {"units": list({one.unit_id for one in conversations}), "conversations": [one.id for one in conversations]}
+    cold = scope.execute(_COLD, **theirs).scalars().all()
+    # The lanes first: a claim holds one while it takes one of its messages.
+    for unit_id in cold:
+        wake(scope, unit_id)
+    if cold:
+        scope.execute(_WARM_UP, **theirs)
 
 
 def hold(scope: TenantScope, unit_ids: Collection[UUID]) -> None:
@@ -135,12 +138,12 @@ _WAKE = Form(
 
 
 def _cold() -> ColumnElement[bool]:
-    """What waits for some chats of a unit as a first message does, though the people may have written by now."""
-    theirs = (Message.unit_id == bindparam("unit")) & among_told(Message.conversation_id, "conversations")
+    """What waits in some chats as a first message does, though the people may have written by now."""
+    theirs = among_told(Message.unit_id, "units") & among_told(Message.conversation_id, "conversations")
     return theirs & (Message.status == MessageStatus.QUEUED) & Message.is_cold
 
 
-_COLD = Form(lambda scope: scope.select(Message, Message.id).where(_cold()).limit(1))
+_COLD = Form(lambda scope: scope.select(Message, Message.unit_id).where(_cold()).distinct().order_by(Message.unit_id))
 _WARM_UP = Form(
     lambda scope: (
         scope.update(Message).where(_cold()).values(is_cold=False).execution_options(synchronize_session=False)

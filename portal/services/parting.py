@@ -206,7 +206,7 @@ def _return_whole(scope: TenantScope, merge: ContactMerge, conversation_id: UUID
     since = _since(scope, merge, conversation_id)
     if db.session.scalar(since.limit(1)) is None:
         return
-    opened = conversations.open_conversations(scope, conversation.unit_id, [merge.kept_id])[merge.kept_id]
+    opened = conversations.open_conversation(scope, conversation.unit_id, merge.kept_id)
     came = scope.update(Message).where(Message.id.in_(since))
     db.session.execute(came.values(conversation_id=opened.id).execution_options(synchronize_session=False))
     ledgers.follow_messages(scope, conversation.id, opened.id)

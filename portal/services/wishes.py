@@ -4,6 +4,7 @@ The end is the same in whatever order messages come: a word that opts in counts 
 the earlier one comes late, the later ones are read again.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,16 +40,19 @@ class Heard:
     is_history: bool
 
 
-def note_messages(scope: TenantScope, unit_id: UUID, heard: Iterable[Heard]) -> None:
-    """Do what these messages of one locked unit ask for."""
+def note_messages(scope: TenantScope, heard: Iterable[Heard]) -> None:
+    """Do what these messages ask for. Their units must be locked."""
     readable = [one for one in heard if one.message.kind in READ_KINDS and one.message.body]
     if not readable:
         return
     settings = tenant_settings.get(scope)
     told = [(one, wish) for one in readable if (wish := _wish(settings, one.message))]
-    said = [_said(one, wish) for one, wish in told if wish != Wish.DOUBT]
-    if said:
-        turns = _note(scope, unit_id, settings, said)
+    said: dict[UUID, list[Said]] = defaultdict(list)
+    for one, wish in told:
+        if wish != Wish.DOUBT:
+            said[one.message.unit_id].append(_said(one, wish))
+    for unit_id, of_unit in said.items():
+        turns = _note(scope, unit_id, settings, of_unit)
         _answer(scope, settings, turns, {one.message.id: one for one in readable})
     _doubt(scope, [one for one, wish in told if wish == Wish.DOUBT and not one.is_history])
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from portal.db import atomic, db
 from portal.inbox import relay
 from portal.inbox.events import NotUnderstood, parse
 from portal.inbox.receive import Malformed, receive
-from portal.models import EventState, Media, Unit
+from portal.models import EventState, Media, Message, Unit
 from portal.tenancy import TenantScope, across_tenants, acting_for
 from tests.factories import SECRET, make_connected_unit, make_tenant
 from tests.inbox.bodies import Body
@@ -124,6 +125,39 @@ def test_all_bodies_end_the_same_one_by_one_and_in_one_batch(rows: Rows) -> None
     end = picture_of(one_by_one, rows)
     assert end["messages"]
     assert picture_of(together, rows) == end
+
+
+@pytest.mark.usefixtures("database")
+def test_all_bodies_end_the_same_at_two_units_in_one_transaction(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are told the same, by the same people and under the same ids at WhatsApp, as in a group that both are in."""
+    understood = [body for body in BODIES if not body.is_put_off]
+    one_by_one, both = make_open_unit("one-by-one"), make_open_unit("first")
+    keep_all(both, make_connected_unit(both, "second", instance_name="second"))
+    monkeypatch.setattr(relay, "FEW_EVENTS", 2 * len(BODIES))
+    for body in understood:
+        post(body, instance="one-by-one")
+        relay.drain()
+    told = [(body, instance) for body in understood for instance in ("first", "second")]
+
+    for body, instance in random.Random(5).sample(told, len(told)):
+        post(body, instance=instance)
+    relay.drain()
+
+    with acting_for(both):
+        units = db.session.scalars(both.select(Unit)).all()
+    end = picture_of(one_by_one, rows)
+    assert len(units) == 2
+    for unit in units:
+        assert picture(partial(rows_of_unit, unit, rows)) == end, unit.slug
+
+
+def rows_of_unit(unit: Unit, rows: Rows, model: Any) -> list[Any]:
+    found = [row for row in rows(model) if row.tenant_id == unit.tenant_id]
+    if model is Media:
+        files = {message.media_id for message in rows_of_unit(unit, rows, Message)}
+        return [row for row in found if row.id in files]
+    # Contacts are the company's.
+    return [row for row in found if getattr(row, "unit_id", unit.id) == unit.id]
 
 
 @pytest.mark.usefixtures("unit")

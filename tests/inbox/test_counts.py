@@ -35,7 +35,7 @@ def test_what_fails_is_counted_when_it_succeeds(
         raise RuntimeError
 
     with monkeypatch.context() as broken:
-        broken.setattr("portal.inbox.process.changes.apply", fail)
+        broken.setattr("portal.inbox.process._apply_states", fail)
         evolution.tell(("messages.pinned", {"id": 1}))
     failed = counts(rows)
     evolution.replay()

@@ -71,7 +71,7 @@ def test_conversations_at_other_units_are_joined_as_well(scope: TenantScope, evo
 
 def conversation_at(scope: TenantScope, unit_id: Any, contact_id: Any) -> Conversation:
     with acting_for(scope), atomic():
-        return conversations.open_conversations(scope, unit_id, [contact_id])[contact_id]
+        return conversations.open_conversation(scope, unit_id, contact_id)
 
 
 @pytest.mark.usefixtures("unit")

@@ -95,7 +95,7 @@ class Run:
         self, position: int, status: MessageStatus, at: datetime, error_code: str, delivered_at: datetime | None
     ) -> UUID:
         scope = self.scope
-        conversation_id = conversations.find_or_open_conversation(scope, self.unit.id, self.contact_ids[position - 1])
+        conversation_id = conversations.open_conversation(scope, self.unit.id, self.contact_ids[position - 1]).id
         message = scope.add(
             Message(
                 unit_id=self.unit.id,

@@ -60,7 +60,7 @@ def _echoed_elsewhere(shop: Shop, message: ClaimedMessage) -> None:
 def _early(receipt: str) -> Callable[[Shop, ClaimedMessage], None]:
     def tell(shop: Shop, message: ClaimedMessage) -> None:
         with acting_for(shop.scope), atomic():
-            heard = delivery.Receipt(shop.unit.id, sent_of(message).external_id, receipt, now())
+            heard = delivery.Receipt((shop.unit.id, sent_of(message).external_id), receipt, now())
             delivery.apply_receipts(shop.scope, [heard])
 
     return tell

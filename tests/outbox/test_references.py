@@ -111,7 +111,7 @@ def test_in_a_group_the_quote_names_who_wrote(scripted: Scripted, scope: TenantS
         scope.add(Contact(phone="5531999990003", whatsapp_number="553199990003"))
         group = scope.add(Contact(kind=ContactKind.GROUP, chat_jid=GROUP))
         db.session.flush()
-        conversations.find_or_open_conversation(scope, shop.unit.id, group.id)
+        conversations.open_conversation(scope, shop.unit.id, group.id)
     conversation = next(one for one in rows_of(Conversation) if one.id != shop.conversation.id)
     senders = {"5531999990003": "553199990003@s.whatsapp.net", "123456789012345@lid": "123456789012345@lid"}
     for sender in senders:

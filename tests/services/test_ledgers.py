@@ -186,7 +186,7 @@ def test_turn_since_the_merge_stays_with_the_kept_one_when_it_is_undone(scope: T
     run = started(scope, unit, 2)
     kept_id, other_id = run.contact_ids
     with acting_for(scope), atomic():
-        whole_id = conversations.find_or_open_conversation(scope, unit.id, other_id)
+        whole_id = conversations.open_conversation(scope, unit.id, other_id).id
     with acting_for(scope):
         merge = merge_contacts(scope, kept_id, other_id)
     run.hand([SENT])

@@ -21,7 +21,7 @@ def joined(acme: TenantScope, connected_unit: Unit) -> tuple[Conversation, Conve
     with acting_for(acme), atomic():
         contact = acme.add(Contact(lid=LID, name="Maria"))
     with acting_for(acme), atomic():
-        gone = conversations.open_conversations(acme, connected_unit.id, [contact.id])[contact.id]
+        gone = conversations.open_conversation(acme, connected_unit.id, contact.id)
     kept = make_conversation(acme, connected_unit, phone=PHONE)
     make_message(acme, gone, body="escrito por LID", direction=Direction.INBOUND)
     with acting_for(acme), atomic():
@@ -71,7 +71,7 @@ def test_one_that_was_joined_twice_is_followed_to_the_end(
     with acting_for(acme), atomic():
         other = acme.add(Contact(phone="5511999990056"))
     with acting_for(acme), atomic():
-        last = conversations.open_conversations(acme, connected_unit.id, [other.id])[other.id]
+        last = conversations.open_conversation(acme, connected_unit.id, other.id)
     with acting_for(acme), atomic():
         joining.make_one(acme, acme.get(Contact, other.id), acme.get(Contact, kept.contact_id))
 

@@ -238,7 +238,7 @@ def make_chat(scope: TenantScope, unit: Unit, kind: ContactKind, jid: str) -> Co
     with acting_for(scope), atomic():
         contact = scope.add(Contact(kind=kind, chat_jid=jid, name="Conversa"))
         db.session.flush()
-        conversation_id = conversations.find_or_open_conversation(scope, unit.id, contact.id)
+        conversation_id = conversations.open_conversation(scope, unit.id, contact.id).id
         return scope.get(Conversation, conversation_id)
 
 

@@ -345,7 +345,7 @@ def test_what_was_pasted_is_not_read_to_see_a_campaign(client: FlaskClient, acme
 def test_token_for_one_unit_makes_campaigns_among_the_people_of_that_unit(client: FlaskClient, acme: Company) -> None:
     ours, theirs = make_tagged(acme, "VIP", "5511988880001", "5511988880002")
     with acting_for(acme.scope), atomic():
-        conversations.find_or_open_conversation(acme.scope, acme.unit_id, UUID(ours))
+        conversations.open_conversation(acme.scope, acme.unit_id, UUID(ours))
     token = make_api_token(acme.scope, "campaigns", unit_ids=[acme.unit_id])
     body = {"name": "Natal", "content": "Boas festas!"}
 

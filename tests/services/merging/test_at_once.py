@@ -35,7 +35,7 @@ def test_merge_waits_for_whoever_writes_at_a_unit_of_the_company(app: Flask, acm
             merging = others.submit(_merge_apart, app, acme, both)
             with pytest.raises(TimeoutError):
                 merging.result(timeout=0.5)
-            opened = conversations.find_or_open_conversation(acme, third.id, both[1])
+            opened = conversations.open_conversation(acme, third.id, both[1]).id
             db.session.commit()
             merging.result(timeout=10)
 
