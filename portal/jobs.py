@@ -14,7 +14,7 @@ import structlog
 
 from portal import queue
 from portal.background.relay import BackgroundRelay
-from portal.inbox import relay as inbox
+from portal.inbox.relay import InboxRelay
 from portal.outbox import owners
 from portal.outbox.relay import OutboxRelay
 from portal.webhooks.relay import WebhookRelay
@@ -39,6 +39,7 @@ class Workplace:
         self.stopping = threading.Event()
         self.is_draining = False
         self.listener = queue.Listener(name)
+        self.inbox = InboxRelay(app_context)
         self.background = BackgroundRelay(self.owner_id, self.stopping.is_set)
         self.outbox = OutboxRelay(app_context, self.owner_id, on_free=self.listener.noted.set)
         self.webhooks = WebhookRelay(app_context, on_free=self.listener.noted.set)
@@ -60,7 +61,7 @@ def open_workplace(workplace: Workplace) -> None:
 def drain_inbox() -> None:
     """Apply stored webhook events until the time is over."""
     here = _here()
-    _drain(here, lambda: 0.0 if inbox.drain(here.app_context) else None)
+    _drain(here, here.inbox.drain)
 
 
 def drain_outbox() -> None:

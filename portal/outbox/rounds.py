@@ -1,14 +1,13 @@
 """Units whose turn it is for something that comes round: taken, put off to the next time, and read."""
 
 import random
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.clock import now
@@ -43,29 +42,33 @@ def take(what: Round, *, busy_servers: Collection[UUID]) -> list[tuple[Connectio
 
     Across tenants, in a transaction.
     """
+    is_due = and_(
+        what.due_at <= func.now(),
+        what.whose,
+        Connection.action.is_(None),
+        Connection.instance_made_at.is_not(None),
+        Connection.instance_name.is_not(None),
+        or_(Connection.evolution_server_id.is_(None), Connection.evolution_server_id.not_in(busy_servers)),
+        Unit.archived_at.is_(None),
+    )
+    with_unit = (Unit.tenant_id == Connection.tenant_id) & (Unit.id == Connection.unit_id)
+    place = func.row_number().over(partition_by=Connection.evolution_server_id, order_by=what.due_at).label("place")
+    first = select(Connection.id, place).join(Unit, with_unit).where(is_due).subquery()
     due = (
         select(Connection, Unit)
-        .join(Unit, (Unit.tenant_id == Connection.tenant_id) & (Unit.id == Connection.unit_id))
-        .where(
-            what.due_at <= func.now(),
-            what.whose,
-            Connection.action.is_(None),
-            Connection.instance_made_at.is_not(None),
-            Connection.instance_name.is_not(None),
-            or_(Connection.evolution_server_id.is_(None), Connection.evolution_server_id.not_in(busy_servers)),
-            Unit.archived_at.is_(None),
-        )
+        .join(Unit, with_unit)
+        .join(first, first.c.id == Connection.id)
+        # Once more: of a row that another process had until now only this is looked at again.
+        .where(is_due, first.c.place <= what.most_per_server)
         .order_by(what.due_at)
         .limit(MOST_TOGETHER)
         .with_for_update(of=Connection, skip_locked=True)
         .execution_options(populate_existing=True)
     )
-    taken, found = Counter[UUID | None](), []
+    found = []
     for connection, unit in db.session.execute(due):
-        taken[connection.evolution_server_id] += 1
-        if taken[connection.evolution_server_id] <= what.most_per_server:
-            found.append((connection, unit, getattr(connection, what.due_at.key)))
-            setattr(connection, what.due_at.key, _next(what.period_s))
+        found.append((connection, unit, getattr(connection, what.due_at.key)))
+        setattr(connection, what.due_at.key, _next(what.period_s))
     return found
 
 

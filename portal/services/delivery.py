@@ -1,6 +1,6 @@
 """The ladder: how far an outbound message is known to have come. Receipts only ever move it up."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -81,11 +81,13 @@ def apply_receipts(scope: TenantScope, receipts: Sequence[Receipt]) -> None:
     """Move the messages up; a receipt whose message is not there yet is kept for it. The units must be locked."""
     known = find_messages(scope, {receipt.message for receipt in receipts})
     early: dict[tuple[Named, str], Receipt] = {}
+    steps = []
     for receipt in receipts:
         if receipt.message in known:
-            climb(scope, known[receipt.message], receipt.name, receipt.at)
+            steps.append((known[receipt.message], receipt.name, receipt.at))
         else:
             early.setdefault((receipt.message, receipt.name), receipt)
+    climb_all(scope, steps)
     rows = [
         {"unit_id": unit_id, "external_id": external_id, "receipt": name, "received_at": one.at}
         for ((unit_id, external_id), name), one in early.items()
@@ -131,21 +133,30 @@ def hand_over_early_receipts(scope: TenantScope, messages: Mapping[Named, Messag
     """Give messages the receipts that came before them."""
     units, external_ids = zip(*messages, strict=True)
     early = scope.execute(_TAKE_EARLY_RECEIPTS, told_unit_id=list(units), told_external_id=list(external_ids))
-    for unit_id, external_id, receipt, received_at in early.all():
-        climb(scope, messages[unit_id, external_id], receipt, received_at)
+    climb_all(scope, [(messages[unit_id, external_id], receipt, at) for unit_id, external_id, receipt, at in early])
 
 
 def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> None:
     """One rung up, or nothing. Each rung's own time is kept even when the rungs come in the wrong order."""
+    climb_all(scope, [(message, receipt, at)])
+
+
+def climb_all(scope: TenantScope, steps: Iterable[tuple[Message, str, datetime]]) -> None:
+    """`climb` of each of these messages by such a receipt, one after the other."""
+    first = [message for message, receipt, at in steps if _climb(scope, message, receipt, at)]
+    lanes.ease_limits(scope, [(message.unit_id, message.sending_at or message.created_at) for message in first])
+
+
+def _climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> bool:
+    """Whether this is the first that is heard of a message to a new chat: WhatsApp took it."""
     if message.direction == Direction.INBOUND:
         _read_elsewhere(scope, message, receipt, at)
-        return
+        return False
     rung = RUNGS[receipt]
     if rung == MessageStatus.FAILED:
         _fail(scope, message, at)
-        return
-    if message.is_cold and message.accepted_at is None:
-        lanes.ease_limit(scope, message.unit_id, message.sending_at or message.created_at)
+        return False
+    is_first = message.is_cold and message.accepted_at is None
     message.accepted_at = message.accepted_at or at
     message.sent_at = message.sent_at or at
     if rung in (MessageStatus.DELIVERED, MessageStatus.READ):
@@ -155,6 +166,7 @@ def climb(scope: TenantScope, message: Message, receipt: str, at: datetime) -> N
     if RANK[rung] > RANK[MessageStatus(message.status)]:
         message.status = rung
         message.error_code = message.error_details = message.failed_at = None
+    return is_first
 
 
 def _fail(scope: TenantScope, message: Message, at: datetime) -> None:

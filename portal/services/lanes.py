@@ -97,10 +97,18 @@ def limit_new_chats(scope: TenantScope, unit_id: UUID, reason: ColdReason) -> No
     log.warning("messages to new chats paused", unit_id=str(unit_id), reason=reason, pauses=lane.cold_pauses)
 
 
-def ease_limit(scope: TenantScope, unit_id: UUID, sent_at: datetime) -> None:
-    """A message to a cold chat arrived: send the next one sooner, and at last as soon as any other."""
-    if not scope.execute(_COLD_GAP, unit=unit_id).scalar():
+def ease_limits(scope: TenantScope, arrived: Collection[tuple[UUID, datetime]]) -> None:
+    """Messages to cold chats, each sent by a unit at a time, arrived: each lets the unit's next one leave sooner."""
+    if not arrived:
         return
+    limited = set(scope.execute(_LIMITED, units=list({unit_id for unit_id, _ in arrived})).scalars())
+    for unit_id, sent_at in sorted(arrived):
+        if unit_id in limited:
+            _ease_limit(scope, unit_id, sent_at)
+
+
+def _ease_limit(scope: TenantScope, unit_id: UUID, sent_at: datetime) -> None:
+    """Half of the gap, and at last none: as soon as any other."""
     lane = _lock(scope, unit_id)
     if lane.cold_gap_s == 0 or lane.cold_paused_until is None or sent_at < lane.cold_paused_until:
         return
@@ -123,7 +131,9 @@ def _lock(scope: TenantScope, unit_id: UUID) -> Lane:
     return lane
 
 
-_COLD_GAP = Form(lambda scope: scope.select(Lane, Lane.cold_gap_s).where(Lane.unit_id == bindparam("unit")))
+_LIMITED = Form(
+    lambda scope: scope.select(Lane, Lane.unit_id).where(among_told(Lane.unit_id, "units"), Lane.cold_gap_s > 0)
+)
 _WAKE = Form(
     lambda scope: (
         scope.update(Lane)

@@ -66,7 +66,7 @@ class Keeper:
 
     def ease(self, sent_at: datetime | None = None) -> None:
         with acting_for(self.scope), atomic():
-            lanes.ease_limit(self.scope, self.unit_id, sent_at or now())
+            lanes.ease_limits(self.scope, [(self.unit_id, sent_at or now())])
 
     @property
     def pause(self) -> timedelta:
