@@ -237,6 +237,25 @@ def test_a_unit_whose_connection_somebody_holds_waits_and_the_others_do_not(
 
 
 @pytest.mark.commits
+def test_the_first_round_waits_for_nothing_and_the_next_for_what_comes_meanwhile(
+    app: Flask, unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    rounds = relay.InboxRelay(app.app_context)
+    evolution.post("messages.upsert", message("3A01", "first"))
+
+    began_at = time.monotonic()
+    first = rounds.drain()
+    first_s = time.monotonic() - began_at
+    second, third = rounds.drain(), rounds.drain()
+    all_s = time.monotonic() - began_at
+
+    assert (first, second, third) == (0.0, None, None)
+    assert bodies(rows) == ["first"]
+    assert all_s - first_s >= relay.ROUND_S
+    assert all_s >= 2 * relay.ROUND_S
+
+
+@pytest.mark.commits
 def test_transactions_are_made_at_once(
     app: Flask, scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
