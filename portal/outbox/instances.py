@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import among_told, atomic, db
 from portal.evolution import errors
 from portal.evolution.client import EvolutionClient
 from portal.evolution.errors import EvolutionError, EvolutionRejected, EvolutionUnavailable, EvolutionUnknown
@@ -58,24 +58,27 @@ class ClaimedAction:
     chats: ChatFilter
 
 
+# Built once: it is asked ten times a second.
+_WAITING = (
+    select(Connection)
+    .where(
+        Connection.action.is_not(None),
+        Connection.action_relay_id.is_(None),
+        Connection.action_requested_at <= func.now(),
+        or_(Connection.evolution_server_id.is_(None), ~among_told(Connection.evolution_server_id, "busy_servers")),
+    )
+    .order_by(Connection.action_requested_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .execution_options(populate_existing=True)
+)
+
+
 def claim_actions(owner_id: UUID, *, limit: int, busy_servers: Collection[UUID] = ()) -> list[ClaimedAction]:
     """Take up to `limit` wishes that nobody is at, none for servers that are busy enough."""
-    server_id = Connection.evolution_server_id
-    waiting = (
-        select(Connection)
-        .where(
-            Connection.action.is_not(None),
-            Connection.action_relay_id.is_(None),
-            Connection.action_requested_at <= func.now(),
-            or_(server_id.is_(None), server_id.not_in(busy_servers)),
-        )
-        .order_by(Connection.action_requested_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
+    told = {"most": limit, "busy_servers": list(busy_servers)}
     with across_tenants("connections of every tenant share the workers"), atomic():
-        taken = [_take(connection, owner_id) for connection in db.session.scalars(waiting)]
+        taken = [_take(connection, owner_id) for connection in db.session.scalars(_WAITING, told)]
         return [wish for wish in taken if wish is not None]
 
 

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from portal import clock
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import among, atomic, db
 from portal.models import Campaign, Connection, Import, Lane, Message, MessageStatus, Relay
 from portal.outbox.look_ups import FIRST_LOOK_UP
 from portal.tenancy import across_tenants
@@ -24,6 +24,10 @@ DEAD_AFTER = timedelta(seconds=5)
 LOST = "worker_lost"
 # What the database said of the time is true then, if the answer took no longer than this.
 FRESH_S = 0.5
+
+
+# Built once: it is asked twice a second.
+_DEAD = select(Relay.id).where(Relay.heartbeat_at < func.now() - DEAD_AFTER).with_for_update(skip_locked=True)
 
 
 def new_owner() -> UUID:
@@ -59,9 +63,8 @@ def bury_dead() -> int:
     A message that was being sent may have left: it becomes `unconfirmed`, never `queued`, unless it is only a test.
     What was asked of a connection is asked again, since every such call can be repeated.
     """
-    dead = select(Relay.id).where(Relay.heartbeat_at < func.now() - DEAD_AFTER).with_for_update(skip_locked=True)
     with across_tenants("a dead worker served every tenant"), atomic():
-        owners = list(db.session.scalars(dead))
+        owners = list(db.session.scalars(_DEAD))
         if not owners:
             return 0
         # Connections before lanes, as everywhere.
@@ -83,7 +86,7 @@ def settle_forgotten(owner_id: UUID, held: set[UUID]) -> None:
     """
     mine = Connection.action_relay_id == owner_id
     with across_tenants("a worker serves every tenant"), atomic():
-        forgotten = update(Connection).where(mine, Connection.unit_id.not_in(held)).values(action_relay_id=None)
+        forgotten = update(Connection).where(mine, ~among(Connection.unit_id, held)).values(action_relay_id=None)
         db.session.execute(forgotten.execution_options(synchronize_session=False))
         in_doubt = _doubt([owner_id], held)
     if in_doubt:
@@ -91,7 +94,7 @@ def settle_forgotten(owner_id: UUID, held: set[UUID]) -> None:
 
 
 def _doubt(owners: list[UUID], held: Collection[UUID] = ()) -> int:
-    theirs = Message.relay_id.in_(owners) & Message.id.not_in(held)
+    theirs = Message.relay_id.in_(owners) & ~among(Message.id, held)
     sending = update(Message).where(theirs, Message.status == MessageStatus.SENDING)
     # A test surely did not leave. Its lane has work as before, and looks at it once more.
     again = sending.where(Message.is_test).values(status=MessageStatus.QUEUED, sending_at=None, relay_id=None)
