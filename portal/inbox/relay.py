@@ -25,6 +25,8 @@ from portal.tenancy import Form, TenantScope, across_tenants, tenant_transaction
 
 log = structlog.get_logger(__name__)
 
+# The shortest time from one round to the next: what comes within it is applied together.
+ROUND_S = 0.05
 TRANSACTIONS_AT_ONCE = 3
 # Units of a company of which few events wait share a transaction: most of what one event costs is not its own.
 UNITS_TOGETHER = 16
@@ -36,10 +38,6 @@ MOST_ATTEMPTS = 5
 # A night without messages is one gap, not the usual one.
 LONGEST_USUAL_GAP_S = 3_600.0
 GAP_WEIGHT = 0.05
-
-
-# The shortest time from one round to the next: what comes within it is applied together.
-ROUND_S = 0.05
 
 AppContext = Callable[[], AbstractContextManager[object]]
 _Apply = Callable[[TenantScope, Mapping[UUID, Held], Sequence[WebhookEvent]], Sequence[WebhookEvent]]
@@ -105,16 +103,18 @@ def _units_with_events() -> list[_Waiting]:
 
 
 def _in_groups(counted: Iterable[Any]) -> list[_Waiting]:
-    groups, few = list[_Waiting](), defaultdict[UUID, list[UUID]](list)
+    """Those that take longest last."""
+    with_many, with_few = list[_Waiting](), defaultdict[UUID, list[UUID]](list)
     for tenant_id, unit_id, number in counted:
         if number > FEW_EVENTS:
-            groups.append(_Waiting(tenant_id, (unit_id,)))
+            with_many.append(_Waiting(tenant_id, (unit_id,)))
         else:
-            few[tenant_id].append(unit_id)
-    for tenant_id, unit_ids in few.items():
+            with_few[tenant_id].append(unit_id)
+    groups = list[_Waiting]()
+    for tenant_id, unit_ids in with_few.items():
         starts = range(0, len(unit_ids), UNITS_TOGETHER)
         groups += [_Waiting(tenant_id, tuple(unit_ids[start : start + UNITS_TOGETHER])) for start in starts]
-    return groups
+    return groups + with_many
 
 
 def _drain_units(waiting: _Waiting) -> int:

@@ -24,8 +24,6 @@ DEAD_AFTER = timedelta(seconds=5)
 LOST = "worker_lost"
 # What the database said of the time is true then, if the answer took no longer than this.
 FRESH_S = 0.5
-
-
 # Built once: it is asked twice a second.
 _DEAD = select(Relay.id).where(Relay.heartbeat_at < func.now() - DEAD_AFTER).with_for_update(skip_locked=True)
 
