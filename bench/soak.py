@@ -1,13 +1,14 @@
 """Half an hour of a portal at work: do memory, connections, backlog, errors and times stay flat, and do the sums agree?
 
 The real processes in production settings, with a gateway that stands in for Evolution and takes 50 ms: gunicorn and
-one worker. Programs send by the JSON API, and what Evolution posts comes in at the door: receipts of what was sent, and
-texts, pictures, own messages, reactions and edits of all units. Ends with 1 when a curve is not flat or a sum does not
-agree.
+one worker. It begins with a rush, after which each web process has as many connections as it ever will. Programs send
+by the JSON API, and what Evolution posts comes in at the door: receipts of what was sent, and texts, pictures, own
+messages, reactions and edits of all units. Ends with 1 when a curve is not flat or a sum does not agree.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 
 from bench.flatness import Allowed, Sum, Trend, disagreeing, times_sent, trends
 from bench.living import bring_to_life, make_tokens
+from bench.load import press
 from bench.machine import describe, moment
 from bench.serving import PRODUCTION, start_gunicorn, start_worker
 from bench.soak_load import RECEIPTS, Load
@@ -27,6 +29,8 @@ from bench.soak_looks import Log, Looks
 from bench.stage import Stage, open_stage
 
 LOOK_S = 5.0
+# Each of the threads of web is asked for what holds a connection as long as it takes.
+RUSH_S = 5.0
 # Less than the API takes of one token in a minute, so that none is refused.
 SENDS_PER_TOKEN_S = 15
 SETTLED_S = 120.0
@@ -112,10 +116,16 @@ def run(ending: ExitStack, stage: Stage, folder: Path, plan: Plan) -> Outcome:
     logs = [Log(web_log), Log(worker_log)]
     looks = Looks(stage, load, {"web": web.pid, "worker": worker_pid}, logs)
     ending.callback(looks.close)
+    press(web.port, _ask_for_units(tokens), seconds=RUSH_S)
     asyncio.run(_load_and_look(load, looks, plan))
     _settle(stage)
     trouble = [line for log in logs for line in log.lines]
     return Outcome(looks, load, list(count(stage, load)), trends(looks.at_s, looks.curves, plan.allowed), trouble)
+
+
+def _ask_for_units(tokens: Sequence[str]) -> Iterator[bytes]:
+    for token in itertools.cycle(tokens):
+        yield f"GET /admin/units HTTP/1.1\r\nHost: portal.test\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 async def _load_and_look(load: Load, looks: Looks, plan: Plan) -> None:
