@@ -3,15 +3,16 @@
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import bindparam, func
+from sqlalchemy import Select, Uuid, bindparam, func
 from uuid_utils.compat import uuid7
 
 from portal import phone as phones
 from portal.clock import now
-from portal.db import among_told, atomic, db
+from portal.db import atomic, db, told_table
 from portal.errors import Conflict, Invalid, NotFound
 from portal.models import (
     CHANGES,
@@ -183,7 +184,7 @@ def open_conversation(scope: TenantScope, unit_id: UUID, contact_id: UUID) -> Co
 
 
 def open_conversations(scope: TenantScope, chats: Set[Chat]) -> dict[Chat, Conversation]:
-    """Their conversations, made where there was none, held until the transaction ends."""
+    """The conversations of one chat or more, made where there was none, held until the transaction ends."""
     found = _lock_conversations(scope, chats)
     missing = chats - found.keys()
     if missing:
@@ -196,10 +197,9 @@ def open_conversations(scope: TenantScope, chats: Set[Chat]) -> dict[Chat, Conve
 
 
 def _lock_conversations(scope: TenantScope, chats: Set[Chat]) -> dict[Chat, Conversation]:
-    units, contacts = zip(*chats, strict=True) if chats else ((), ())
-    locked = scope.execute(_OF_CHATS, units=list(set(units)), contacts=list(set(contacts))).scalars()
-    found = {(conversation.unit_id, conversation.contact_id): conversation for conversation in locked}
-    return {chat: found[chat] for chat in chats if chat in found}
+    units, contacts = zip(*chats, strict=True)
+    locked = scope.execute(_OF_CHATS, told_unit_id=list(units), told_contact_id=list(contacts)).scalars()
+    return {(conversation.unit_id, conversation.contact_id): conversation for conversation in locked}
 
 
 def note_last_message(
@@ -386,12 +386,14 @@ _SENDING_STATE = Form(
         .where(Connection.unit_id == bindparam("unit"))
     )
 )
-_OF_CHATS = Form(
-    lambda scope: (
-        scope.select(Conversation)
-        .where(among_told(Conversation.unit_id, "units"), among_told(Conversation.contact_id, "contacts"))
-        .order_by(Conversation.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-)
+
+
+def _of_chats(scope: TenantScope) -> Select[Any]:
+    """These and no others: whoever holds another chat of the same people need not be waited for."""
+    told = told_table({"unit_id": Uuid(), "contact_id": Uuid()})
+    theirs = (Conversation.unit_id == told.c.unit_id) & (Conversation.contact_id == told.c.contact_id)
+    held = scope.select(Conversation).join(told, theirs).order_by(Conversation.id).with_for_update(of=Conversation)
+    return held.execution_options(populate_existing=True)
+
+
+_OF_CHATS = Form(_of_chats)
