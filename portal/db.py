@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import (
     ARRAY,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     event,
     func,
     literal,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, TimeoutError
@@ -71,6 +73,16 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options
 STORAGE_DOWN = (DBAPIError, TimeoutError)
 # Of these, not what is wrong with a row: the database is away, busy or ended a deadlock, and takes it later.
 DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
+
+
+def is_held_up(error: BaseException) -> bool:
+    """Whether somebody else held what it needed: the database is there, and may well take it the next time."""
+    return isinstance(getattr(error, "orig", None), DeadlockDetected | LockNotAvailable)
+
+
+def wait_at_most(longest: str) -> None:
+    """Until the transaction ends, let no statement wait longer for a lock: it fails, as `is_held_up` tells."""
+    db.session.execute(select(func.set_config("lock_timeout", longest, True)))
 
 
 class ReadingConnection(psycopg.Connection[Any]):

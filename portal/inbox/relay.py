@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, func, liter
 from portal import counters
 from portal.clock import now
 from portal.counters import INBOUND_S, Counted
-from portal.db import DATABASE_AWAY, among_told, attempt, db, on_commit, told_table
+from portal.db import DATABASE_AWAY, among_told, attempt, db, is_held_up, on_commit, told_table, wait_at_most
 from portal.inbox import process
 from portal.inbox.process import Held
 from portal.models import Connection, EventState, Unit, WebhookEvent
@@ -30,6 +30,8 @@ ROUND_S = 0.05
 TRANSACTIONS_AT_ONCE = 3
 # Units of a company of which few events wait share a transaction: most of what one event costs is not its own.
 UNITS_TOGETHER = 16
+# Units that wait for a lock hold up whoever writes to their people, so they let go and come back.
+LONGEST_WAIT = "500ms"
 FEW_EVENTS = 10
 BATCH = 500
 LARGEST_BATCH = 2 * 1024 * 1024
@@ -118,15 +120,22 @@ def _in_groups(counted: Iterable[Any]) -> list[_Waiting]:
 
 
 def _drain_units(waiting: _Waiting) -> int:
-    with suppress(Exception):
+    try:
         return _drain(waiting, _apply_together)
+    except Exception as e:
+        must_wait = is_held_up(e)
     if len(waiting.unit_ids) > 1:
         # The others need not wait for the one that holds them up.
         return sum(map(_drain_units, waiting.apart()))
+    if must_wait:
+        # Say an import that writes the same people: nothing is wrong with the events, whose turn comes again.
+        return 0
     # Which of its events it is that cannot be applied shows when each is applied for itself.
     try:
         return _drain(waiting, _apply_each)
-    except DATABASE_AWAY:
+    except DATABASE_AWAY as e:
+        if is_held_up(e):
+            return 0
         raise
     except Exception:
         log.exception("unit not drained", unit_id=str(waiting.unit_ids[0]))
@@ -135,6 +144,7 @@ def _drain_units(waiting: _Waiting) -> int:
 
 def _drain(waiting: _Waiting, apply: _Apply) -> int:
     with tenant_transaction(TenantScope(waiting.tenant_id)) as scope:
+        wait_at_most(LONGEST_WAIT)
         held = _hold(scope, waiting.unit_ids)
         if not held:
             return 0
@@ -211,6 +221,8 @@ def _apply_alone(scope: TenantScope, held: Mapping[UUID, Held], event: WebhookEv
             process.apply(scope, held, [event])
             event.state = EventState.DONE
     except Exception as e:
+        if is_held_up(e):
+            raise
         # What was read after a statement that is now undone is not so.
         db.session.expire_all()
         _put_off(event, e)

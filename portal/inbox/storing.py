@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from portal import queue
-from portal.db import DATABASE_AWAY, atomic
+from portal.db import DATABASE_AWAY, atomic, is_held_up
 from portal.inbox.statements import STORE_DELIVERIES
 from portal.tenancy import across_tenants
 
@@ -143,5 +142,4 @@ def _insert(deliveries: Sequence[Delivery]) -> Sequence[int]:
 
 def _is_away(error: Exception) -> bool:
     """Whether each by itself would fare no better: the database is away, and nobody merely waited too long in it."""
-    is_held_up = isinstance(getattr(error, "orig", None), DeadlockDetected | LockNotAvailable)
-    return isinstance(error, DATABASE_AWAY) and not is_held_up
+    return isinstance(error, DATABASE_AWAY) and not is_held_up(error)

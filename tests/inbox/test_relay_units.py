@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 
 from portal.inbox import process, relay
 from portal.inbox.process import Held
-from portal.models import Connection, EarlyReceipt, EventState, Message, Unit, WebhookEvent
+from portal.models import Connection, Contact, EarlyReceipt, EventState, Message, Unit, WebhookEvent
 from portal.tenancy import TenantScope, apart
 from tests.factories import make_connected_unit, make_tenant
 from tests.inbox.conftest import NAME, Evolution
-from tests.inbox.payloads import message, receipt
+from tests.inbox.payloads import SENT_AT, message, receipt
 
 Rows = Callable[..., list[Any]]
 BROKEN = {"key": None}
@@ -224,3 +224,25 @@ def test_when_the_database_goes_away_the_units_that_were_not_begun_are_left(
     assert len(together) == 2
     assert len(set(alone)) == 1
     assert {event.state for event in evolution.events()} == {EventState.NEW}
+
+
+@pytest.mark.commits
+def test_a_unit_whose_people_somebody_writes_waits_without_a_mark_and_the_others_do_not(
+    scope: TenantScope, unit: Unit, evolution: Evolution, rows: Rows
+) -> None:
+    """As while an import holds a person whose name the unit has just learnt."""
+    make_connected_unit(scope, "praia", instance_name="unit_praia")
+    evolution.tell(("messages.upsert", message("3A01", "hello", pushName="Maria")))
+    maria = rows(Contact)[0].id
+    evolution.post("messages.upsert", message("3A02", "centro", pushName="Maria Silva", messageTimestamp=SENT_AT + 60))
+    evolution.post(
+        "messages.upsert", message("3A03", "praia", chat="5511999990077@s.whatsapp.net"), instance="unit_praia"
+    )
+    with apart(scope) as importing:
+        importing.execute(scope.select(Contact).where(Contact.id == maria).with_for_update())
+        applied, meanwhile = relay.drain(), bodies(rows)
+
+    assert (applied, meanwhile) == (1, ["hello", "praia"])
+    assert [(event.state, event.attempts) for event in evolution.events()][1] == (EventState.NEW, 0)
+    assert relay.drain() == 1
+    assert sorted(bodies(rows)) == ["centro", "hello", "praia"]
