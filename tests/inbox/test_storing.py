@@ -76,7 +76,9 @@ class Crowd:
         with ThreadPoolExecutor(len(acts)) as pool:
             for number, act in enumerate(acts):
                 self.answers.append(pool.submit(self._act, act))
-                until(lambda number=number: bool(self.batches) and len(self._line._places) == number)
+                # With the last one the first begins: whoever looks for it in the line may come too late.
+                if number < len(acts) - 1:
+                    until(lambda number=number: bool(self.batches) and len(self._line._places) == number)
         return [answer.exception() or answer.result() for answer in self.answers]
 
     def _act(self, act: Callable[[], Any]) -> Any:
