@@ -7,8 +7,8 @@ from portal.background import import_statements as statements
 from portal.background.import_people import Findings, find_people
 from portal.background.import_watch import Interrupted, Watch
 from portal.clock import now
-from portal.db import atomic, db
-from portal.models import Import, ImportRow, ImportState
+from portal.db import analyze_if_grown, atomic, db
+from portal.models import Contact, ContactTag, Import, ImportRow, ImportState
 from portal.tenancy import TenantScope
 
 SLICE = 5_000
@@ -59,6 +59,8 @@ def _write(scope: TenantScope, listed: Import, watch: Watch, values: dict[str, A
     for after in range(0, last_line, SLICE):
         watch.look(CHECKING + (1 - CHECKING) * after / last_line)
         _write_slice({**values, "after": after, "upto": after + SLICE}, done)
+        analyze_if_grown(Contact, done["added"])
+        analyze_if_grown(ContactTag, done["tagged"])
     if db.session.execute(statements.FIND_MERGED, values).first() is not None:
         # Somebody made one of these people a part of another since they were found: what was written is nobody's.
         raise Interrupted
