@@ -1,4 +1,4 @@
-"""Searching in what was written: functions of the database, made by 0011."""
+"""Searching in what was written: functions of the database, made by 0011, the search anew by 0012."""
 
 from migrations.row_security import CURRENT_TENANT
 
@@ -23,8 +23,8 @@ $$
 """
 # Row security lets no index search for words: the function passes it, and looks at the company itself. From now back,
 # in ever longer spans, so that a frequent word reads no more than what is shown.
-SEARCH = f"""
-CREATE FUNCTION search_messages(words tsquery, unit_ids uuid[], most integer)
+_SEARCH = f"""
+CREATE OR REPLACE FUNCTION search_messages(words tsquery, unit_ids uuid[], most integer)
 RETURNS TABLE (message_id uuid) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     company uuid := {CURRENT_TENANT};
@@ -41,7 +41,7 @@ BEGIN
             WHERE message_document(m.tenant_id, m.occurred_at, m.body)
                     @@ (words && quote_literal('tenant ' || company)::tsquery && months)
                 AND m.body <> '' AND m.deleted_at IS NULL
-                AND m.tenant_id = company AND (unit_ids IS NULL OR m.unit_id = ANY (unit_ids))
+                AND {{whose}}
             ORDER BY m.occurred_at DESC, m.id DESC LIMIT left_over;
         GET DIAGNOSTICS found_here = ROW_COUNT;
         left_over := left_over - found_here;
@@ -51,3 +51,8 @@ BEGIN
     END LOOP;
 END $$
 """
+_WHOSE = ("m.tenant_id = company", "(unit_ids IS NULL OR m.unit_id = ANY (unit_ids))")
+SEARCH = _SEARCH.format(whose=" AND ".join(_WHOSE))
+# No index but that of the words is asked: of a company, or a unit, of which the database knows no rows yet it would
+# read all messages instead.
+SEARCH_BY_WORDS = _SEARCH.format(whose=" AND ".join(f"({one}) IS TRUE" for one in _WHOSE))

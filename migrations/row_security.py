@@ -3,6 +3,8 @@
 from alembic import op
 
 CURRENT_TENANT = "nullif(current_setting('portal.tenant_id', true), '')::uuid"
+# The same, planned for any of them (0012): what is to protect a new table.
+ANY_TENANT = f"(SELECT {CURRENT_TENANT})"
 IS_SYSTEM = "current_setting('portal.is_system', true) = 'on'"
 # Whether 0002 found or made the portal's roles for this database user.
 HAS_ROLES = (
@@ -14,7 +16,7 @@ HAS_ROLES = (
 def protect(table: str) -> None:
     """Show the table's rows to their tenant and to the system only, as 0002 does for the first tables."""
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY tenant ON {table} USING (tenant_id = {CURRENT_TENANT})")
+    op.execute(f"CREATE POLICY tenant ON {table} USING (tenant_id = {ANY_TENANT})")
     if_roles(
         f"CREATE POLICY system ON {table} TO portal_system USING (true)",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO portal_tenant, portal_system",

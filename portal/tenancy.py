@@ -34,6 +34,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 from portal import statement_tables
 from portal.db import Base, ReadingConnection, atomic, db
 from portal.errors import NotFound
+from portal.owners import owned_by, owned_by_any
 from portal.permissions import ALLOWED_BY_GRANT, Permission, Role, allows
 
 Model = TypeVar("Model", bound=Base)
@@ -145,10 +146,10 @@ class TenantScope:
 
     def _limits(self, model: type[Base]) -> list[Any]:
         owner_column = "id" if model.__tablename__ == "tenants" else "tenant_id"
-        limits = [_column(model, owner_column) == self._owner]
+        limits = [owned_by(_column(model, owner_column), self._owner)]
         unit_column = "id" if model.__tablename__ == "units" else "unit_id"
         if self.unit_ids is not None and hasattr(model, unit_column):
-            limits.append(_column(model, unit_column).in_(self._units))
+            limits.append(owned_by_any(_column(model, unit_column), self._units))
         return limits
 
     @property
@@ -169,7 +170,7 @@ class _StandIn(TenantScope):
 
     @property
     def _units(self) -> Any:
-        return bindparam("scope_unit_ids", expanding=True, type_=Uuid())
+        return bindparam("scope_unit_ids")
 
 
 # The id of no tenant: what is not filled in by a scope, the session guard refuses.

@@ -206,6 +206,13 @@ def test_every_table_of_a_tenant_has_row_level_security(database: None, subtests
             ]
 
 
+def test_policies_of_tenants_are_planned_for_any_of_them(database: None) -> None:
+    with acting_as("none") as connection:
+        policies = connection.execute(text("SELECT tablename, qual FROM pg_policies WHERE policyname = 'tenant'"))
+
+        assert {table for table, condition in policies if "( SELECT " in condition} == set(OWNED)
+
+
 @pytest.mark.parametrize("role", [TENANT_ROLE, SYSTEM_ROLE])
 def test_roles_can_neither_log_in_nor_pass_a_policy_unseen(database: None, role: str) -> None:
     with acting_as("none") as connection:

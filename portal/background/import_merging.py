@@ -59,8 +59,6 @@ def _write(scope: TenantScope, listed: Import, watch: Watch, values: dict[str, A
     for after in range(0, last_line, SLICE):
         watch.look(CHECKING + (1 - CHECKING) * after / last_line)
         _write_slice({**values, "after": after, "upto": after + SLICE}, done)
-        analyze_if_grown(Contact, done["added"])
-        analyze_if_grown(ContactTag, done["tagged"])
     if db.session.execute(statements.FIND_MERGED, values).first() is not None:
         # Somebody made one of these people a part of another since they were found: what was written is nobody's.
         raise Interrupted
@@ -72,5 +70,7 @@ def _write_slice(values: dict[str, Any], done: dict[str, int]) -> None:
     if added < wanted:
         db.session.execute(statements.MEET_OTHERS, values)
     done["added"] += added
+    analyze_if_grown(Contact, done["added"])
     done["updated"] += db.session.execute(statements.CHANGE_CONTACTS, values).scalar_one()
     done["tagged"] += db.session.execute(statements.TAG_CONTACTS, values).scalar_one()
+    analyze_if_grown(ContactTag, done["tagged"])

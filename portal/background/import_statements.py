@@ -4,7 +4,13 @@ The guard that reads statements does not see into these, so each of them names t
 the row security of the database, under which they run, filters once more.
 """
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
+
+
+def of_tenant(sql: str) -> TextClause:
+    """A statement that is planned as if its tenant were any of them, for the reason of `portal.owners`."""
+    return text(sql.replace(":tenant_id", "(SELECT CAST(:tenant_id AS uuid))"))
+
 
 # People are looked up one by one (LATERAL … LIMIT 1): of a tenant that has just grown the planner knows nothing, and
 # would rather read all its contacts, for every few thousand rows anew.
@@ -34,7 +40,7 @@ MAKE_TABLES = (DROP_PEOPLE, MAKE_PEOPLE, DROP_INCOMING, MAKE_INCOMING)
 COPY_INCOMING = "COPY import_incoming (line, id, phone, name, attributes, tags, prints) FROM STDIN"
 EMPTY_INCOMING = text("TRUNCATE import_incoming")
 # Adds the people of these rows, and gives the rows about which there is something to say. A person's first row counts.
-ADD_PEOPLE = text(
+ADD_PEOPLE = of_tenant(
     """
     WITH fresh AS MATERIALIZED (
         SELECT row.line, row.id, row.phone, row.name, row.attributes, row.tags, person.id AS contact_id,
@@ -88,7 +94,7 @@ INDEX_PEOPLE = text("CREATE INDEX ON import_people (line)")
 ANALYZE_PEOPLE = text("ANALYZE import_people")
 LAST_LINE = text("SELECT coalesce(max(line), 0) FROM import_people")
 # Whoever the inbox added since the check is left to it: MEET_OTHERS finds them.
-ADD_CONTACTS = text(
+ADD_CONTACTS = of_tenant(
     """
     WITH wanted AS MATERIALIZED (
         SELECT id, phone, name, attributes FROM import_people
@@ -96,7 +102,7 @@ ADD_CONTACTS = text(
         ORDER BY phone
     ), added AS (
         INSERT INTO contacts (id, tenant_id, kind, phone, name, attributes, import_id, created_at)
-        SELECT id, CAST(:tenant_id AS uuid), 'person', phone, name, attributes, CAST(:import_id AS uuid),
+        SELECT id, :tenant_id, 'person', phone, name, attributes, CAST(:import_id AS uuid),
             CAST(:at AS timestamptz)
         FROM wanted
         ON CONFLICT (tenant_id, phone) DO NOTHING
@@ -105,7 +111,7 @@ ADD_CONTACTS = text(
     SELECT (SELECT count(*) FROM wanted) AS wanted, (SELECT count(*) FROM added) AS added
     """
 )
-MEET_OTHERS = text(
+MEET_OTHERS = of_tenant(
     """
     UPDATE import_people SET contact_id = coalesce(contacts.merged_into_id, contacts.id)
     FROM contacts
@@ -115,7 +121,7 @@ MEET_OTHERS = text(
 )
 # A name from a list was given by people: no name that WhatsApp tells replaces it. A field that the contact has in
 # another spelling is the same field. In the order of the ids, as everybody locks contacts.
-CHANGE_CONTACTS = text(
+CHANGE_CONTACTS = of_tenant(
     """
     WITH known AS MATERIALIZED (
         SELECT contact_id, name, attributes FROM import_people
@@ -137,13 +143,13 @@ CHANGE_CONTACTS = text(
     ), changed AS (
         -- They are there: this is an update that finds each row by its key.
         INSERT INTO contacts (id, tenant_id, kind, phone, lid, chat_jid, name, named_at, attributes, created_at)
-        SELECT id, CAST(:tenant_id AS uuid), kind, phone, lid, chat_jid, new_name, new_named_at, new_attributes, now()
+        SELECT id, :tenant_id, kind, phone, lid, chat_jid, new_name, new_named_at, new_attributes, now()
         FROM held
         ON CONFLICT (tenant_id, id) DO UPDATE
         SET name = excluded.name, named_at = excluded.named_at, attributes = excluded.attributes
     ), noted AS (
         INSERT INTO import_changes (tenant_id, import_id, contact_id, before, after)
-        SELECT CAST(:tenant_id AS uuid), CAST(:import_id AS uuid), id,
+        SELECT :tenant_id, CAST(:import_id AS uuid), id,
             jsonb_build_object('name', name, 'named_at', named_at, 'attributes', attributes),
             jsonb_build_object('name', new_name, 'named_at', new_named_at, 'attributes', new_attributes)
         FROM held
@@ -154,7 +160,7 @@ CHANGE_CONTACTS = text(
     """
 )
 # Of the people that were found when the work began.
-FIND_MERGED = text(
+FIND_MERGED = of_tenant(
     """
     SELECT 1 FROM contacts
     WHERE tenant_id = :tenant_id AND merged_into_id IS NOT NULL
@@ -162,10 +168,10 @@ FIND_MERGED = text(
     LIMIT 1
     """
 )
-ADD_TAGS = text(
+ADD_TAGS = of_tenant(
     """
     INSERT INTO tags (id, tenant_id, name, created_at)
-    SELECT DISTINCT ON (lower(given.tag)) gen_random_uuid(), CAST(:tenant_id AS uuid), given.tag,
+    SELECT DISTINCT ON (lower(given.tag)) gen_random_uuid(), :tenant_id, given.tag,
         CAST(:at AS timestamptz)
     FROM import_people, unnest(tags || CAST(:tag_names AS text[])) AS given (tag)
     WHERE NOT is_erased
@@ -173,11 +179,11 @@ ADD_TAGS = text(
     ON CONFLICT DO NOTHING
     """
 )
-TAG_CONTACTS = text(
+TAG_CONTACTS = of_tenant(
     """
     WITH added AS (
         INSERT INTO contact_tags (tenant_id, contact_id, tag_id, import_id)
-        SELECT DISTINCT CAST(:tenant_id AS uuid), coalesce(people.contact_id, people.id), tags.id,
+        SELECT DISTINCT :tenant_id, coalesce(people.contact_id, people.id), tags.id,
             CAST(:import_id AS uuid)
         FROM import_people AS people
         CROSS JOIN unnest(people.tags || CAST(:tag_names AS text[])) AS given (tag)

@@ -2,8 +2,10 @@
 
 from sqlalchemy import text
 
+from portal.background.import_statements import of_tenant
+
 # The contacts that the import added or changed, numbered, so that some thousand at a time can be taken.
-MAKE_TOUCHED = text(
+MAKE_TOUCHED = of_tenant(
     """
     CREATE TEMPORARY TABLE import_touched ON COMMIT DROP AS
     SELECT CAST(row_number() OVER (ORDER BY is_added DESC, id) AS int) AS place, id, is_added
@@ -22,7 +24,7 @@ DROP_TOUCHED = text("DROP TABLE IF EXISTS pg_temp.import_touched")
 INDEX_TOUCHED = text("CREATE INDEX ON import_touched (place)")
 ANALYZE_TOUCHED = text("ANALYZE import_touched")
 COUNT_TOUCHED = text("SELECT count(*) FROM import_touched")
-TAKE_TAGS = text(
+TAKE_TAGS = of_tenant(
     """
     WITH taken AS (
         DELETE FROM contact_tags WHERE tenant_id = :tenant_id AND import_id = :import_id RETURNING tag_id
@@ -31,7 +33,7 @@ TAKE_TAGS = text(
     """
 )
 # Tags bear the instant of the import that made them.
-REMOVE_TAGS = text(
+REMOVE_TAGS = of_tenant(
     """
     DELETE FROM tags
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:tags AS uuid[])) AND created_at = :made_at
@@ -41,7 +43,7 @@ REMOVE_TAGS = text(
 )
 # What the import added goes, unless somebody has something to do with it since: then it says why it stays.
 # A conversation that begins at this moment waits for the lock, and then finds the contact gone or kept.
-REMOVE_CONTACTS = text(
+REMOVE_CONTACTS = of_tenant(
     """
     WITH held AS MATERIALIZED (
         SELECT person.*
@@ -81,7 +83,7 @@ REMOVE_CONTACTS = text(
     """
 )
 # As it was before, where it still is as the import left it.
-RESTORE_CONTACTS = text(
+RESTORE_CONTACTS = of_tenant(
     """
     WITH judged AS MATERIALIZED (
         SELECT person.id, change.before, CASE
@@ -106,4 +108,4 @@ RESTORE_CONTACTS = text(
     SELECT reason, count(*) FROM judged GROUP BY reason
     """
 )
-FORGET_CHANGES = text("DELETE FROM import_changes WHERE tenant_id = :tenant_id AND import_id = :import_id")
+FORGET_CHANGES = of_tenant("DELETE FROM import_changes WHERE tenant_id = :tenant_id AND import_id = :import_id")

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func
 
 from portal.db import among, db
 from portal.models import ConsentEvent, ConsentKind, Contact, Conversation, Message, Unit, User
+from portal.owners import owned_by
 from portal.tenancy import TenantScope
 
 
@@ -101,7 +102,7 @@ def number_doubted(scope: TenantScope, unit_id: UUID | None) -> Select[Any]:
         .join(Contact, (Contact.tenant_id == Conversation.tenant_id) & (Contact.id == Conversation.contact_id))
         .where(is_doubted())
     )
-    return statement if unit_id is None else statement.where(Conversation.unit_id == unit_id)
+    return statement if unit_id is None else statement.where(owned_by(Conversation.unit_id, unit_id))
 
 
 def _evidence(scope: TenantScope, event: ConsentEvent, unit: Unit | None, author: str | None) -> Evidence:

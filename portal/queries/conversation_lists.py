@@ -24,6 +24,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from portal.db import among_told, db
 from portal.models import CHANGES, Contact, Conversation, Direction, Message, Tenant
+from portal.owners import owned_by
 from portal.queries import consent
 from portal.queries.contact_search import matches
 from portal.queries.conversations import ConversationRow, Position, is_unread, sum_of_unread, with_contact
@@ -126,7 +127,7 @@ def conditions(scope: TenantScope, wanted: Filter, before: Any) -> list[ColumnEl
     if wanted.work is not None:
         found.extend(_in_work(scope, wanted.work))
     if wanted.unit_id is not None:
-        found.append(Conversation.unit_id == wanted.unit_id)
+        found.append(owned_by(Conversation.unit_id, wanted.unit_id))
     if wanted.is_doubted:
         found.append(consent.is_doubted())
     if wanted.is_unread is not None:
@@ -172,7 +173,7 @@ def work_counts(scope: TenantScope, unit_id: UUID | None) -> tuple[ColumnElement
 
 
 def _number_in(scope: TenantScope, work: Work, unit_id: UUID | None) -> Select[Any]:
-    of_unit = [] if unit_id is None else [Conversation.unit_id == unit_id]
+    of_unit = [] if unit_id is None else [owned_by(Conversation.unit_id, unit_id)]
     found = scope.select(Conversation, Conversation.id).where(*_in_work(scope, work), *of_unit)
     # In the order of the indexes: for the first hundred of a unit in no order PostgreSQL may read the table.
     return select(func.count()).select_from(found.order_by(*NEWEST_FIRST).limit(MOST_COUNTED).subquery())

@@ -25,6 +25,7 @@ from portal.models import (
     Relay,
     WebhookEvent,
 )
+from portal.owners import owned_by
 from portal.queries.campaigns import WITHOUT_AUDIENCE
 from portal.queries.health import OLDEST_HEARTBEAT
 from portal.tenancy import TenantScope, across_tenants
@@ -79,7 +80,7 @@ def find_backlog(scope: TenantScope, unit_id: UUID) -> Waiting:
     """The unit's events that are due and not applied yet."""
     is_due = or_(WebhookEvent.retry_at.is_(None), WebhookEvent.retry_at <= func.now())
     statement = scope.select(WebhookEvent, func.count(), func.min(WebhookEvent.received_at)).where(
-        WebhookEvent.unit_id == unit_id, _is(WebhookEvent.state, EventState.NEW), is_due
+        owned_by(WebhookEvent.unit_id, unit_id), _is(WebhookEvent.state, EventState.NEW), is_due
     )
     return Waiting(*db.session.execute(statement).one())
 
@@ -87,7 +88,7 @@ def find_backlog(scope: TenantScope, unit_id: UUID) -> Waiting:
 def find_abandoned(scope: TenantScope, unit_id: UUID, living: set[UUID]) -> Waiting:
     """The unit's messages that are being sent by no worker that lives."""
     statement = scope.select(Message, func.count(), func.min(Message.sending_at)).where(
-        Message.unit_id == unit_id,
+        owned_by(Message.unit_id, unit_id),
         _is(Message.status, MessageStatus.SENDING),
         or_(Message.relay_id.is_(None), Message.relay_id.not_in(living)),
     )
@@ -98,7 +99,7 @@ def find_next_message(scope: TenantScope, unit_id: UUID) -> NextMessage | None:
     """The first of what is queued at the unit."""
     is_of_campaign = func.coalesce(Message.source == MessageSource.CAMPAIGN, False)
     queued = scope.select(Message, Message.created_at, Message.is_cold, is_of_campaign).where(
-        Message.unit_id == unit_id, _is(Message.status, MessageStatus.QUEUED)
+        owned_by(Message.unit_id, unit_id), _is(Message.status, MessageStatus.QUEUED)
     )
     row = db.session.execute(queued.order_by(Message.priority, Message.id).limit(1)).one_or_none()
     return NextMessage(*row) if row else None

@@ -23,6 +23,7 @@ from portal.models import (
     MessageStatus,
     Unit,
 )
+from portal.owners import owned_by
 from portal.tenancy import TenantScope
 
 PAGE = 50
@@ -304,7 +305,7 @@ _INDEXED: dict[Bucket, tuple[Any, ...]] = {
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions = _waits(wanted.bucket)
     if wanted.unit_id is not None:
-        conditions.append(Message.unit_id == wanted.unit_id)
+        conditions.append(owned_by(Message.unit_id, wanted.unit_id))
     if wanted.reason is not None:
         conditions.append(Message.error_code == wanted.reason)
     if wanted.since is not None:
