@@ -89,6 +89,9 @@ def measure(stage: Stage) -> list[Figure]:
 def pages(stage: Stage, admin: FlaskClient) -> Iterator[tuple[str, Callable[[], tuple[int, int]]]]:
     """What is looked at, and the look: its status and its length."""
     quiet, big = inbox_rows.quiet_conversation(stage), inbox_rows.conversation_of(stage, BIG_THREAD)
+    yield "home", looking(admin, "/t/bench/home")
+    yield "units", looking(admin, "/t/bench/")
+    yield "unit", looking(admin, "/t/bench/units/unit-2")
     yield "list: all open", looking(admin, LIST)
     yield "list: waiting", looking(admin, f"{LIST}?work=waiting")
     yield "list: mine", looking(admin, f"{LIST}?work=mine")

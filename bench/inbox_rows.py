@@ -34,6 +34,11 @@ revisão seguro multa licenciamento imposto taxa juros parcela vencimento atraso
 comprovante transferência depósito saque banco agência gerência escola aluno professor matrícula mensalidade
 uniforme material livro caderno prova aula curso turma período férias feriado reunião diretoria secretaria
 """
+# As the portal makes ids: they begin with the time.
+ID_AT = (
+    "(lpad(to_hex((extract(epoch FROM {at}) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3)"
+    " || '8' || substr(md5(random()::text), 1, 15))::uuid"
+)
 SETTING_UP = (
     "SET session_replication_role = replica",
     "DROP INDEX ix_messages_document",
@@ -48,10 +53,11 @@ SETTING_UP = (
     " 'unit_' || u.id, now(), 'connected', 'scan_completed', now() FROM units u, evolution_servers s",
     "INSERT INTO lanes (unit_id, tenant_id, evolution_server_id, is_open, has_work)"
     " SELECT unit_id, tenant_id, evolution_server_id, true, false FROM unit_whatsapp_connections",
-    "CREATE TEMP TABLE people AS SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS conversation_id,"
-    " 1 + n %% %(units)s AS unit, now() - random() ^ 1.5 * interval '729 days' AS last_at, random() AS chance,"
+    "CREATE TEMP TABLE people AS SELECT n, gen_random_uuid() AS id, 1 + n %% %(units)s AS unit,"
+    " now() - random() ^ 1.5 * interval '729 days' AS last_at, random() AS chance,"
     " CASE WHEN n = 1 THEN %(big)s ELSE %(each)s END AS messages FROM generate_series(1, %(conversations)s) n",
     "UPDATE people SET last_at = now() - interval '10 minutes' WHERE n = 1",
+    f"ALTER TABLE people ADD conversation_id uuid; UPDATE people SET conversation_id = {ID_AT.format(at='last_at')}",
     "INSERT INTO contacts (id, tenant_id, phone, whatsapp_number, name) SELECT p.id, t.id,"
     " '55119' || lpad(n::text, 8, '0'), '55119' || lpad(n::text, 8, '0'),"
     " CASE WHEN n %% 5000 = 7 THEN %(name)s ELSE (%(first)s::text[])[1 + n %% 20] || ' ' ||"
@@ -72,7 +78,7 @@ SETTING_UP = (
     " FROM people p JOIN units u ON u.slug = 'unit-' || p.unit JOIN written w ON w.n = p.n AND w.k = 0",
     # In the order in which they came, as a table is that was filled by living.
     "INSERT INTO messages (id, tenant_id, unit_id, conversation_id, direction, kind, body, status, source, external_id,"
-    " occurred_at, created_at, sent_at, accepted_at, read_at) SELECT gen_random_uuid(), u.tenant_id, u.id,"
+    f" occurred_at, created_at, sent_at, accepted_at, read_at) SELECT {ID_AT.format(at='w.at')}, u.tenant_id, u.id,"
     " w.conversation_id, CASE WHEN is_ours THEN 'outbound' ELSE 'inbound' END, 'text', w.body,"
     " CASE WHEN is_ours THEN 'read' ELSE 'received' END, CASE WHEN is_ours THEN 'person' END,"
     " '3EB0' || upper(substr(md5(w.n || '-' || w.k), 1, 18)), w.at, w.at, CASE WHEN is_ours THEN w.at END,"

@@ -25,6 +25,8 @@ USUAL_MESSAGES, USUAL_OLD_MESSAGES = "usual build: messages", "usual build: mess
 # What design asks of a page, a thread being one, and of a poll.
 IN_TIME = ("list", "thread")
 POLL = "poll"
+# What its polls ask for anew every three to five seconds.
+COUNTS = ("home", "unit")
 Look = Callable[[], tuple[int, int]]
 
 
@@ -67,7 +69,7 @@ def look_at(stage: Stage, look: Look, times: int) -> Measured:
 
 def all_looks(stage: Stage) -> dict[str, Look]:
     admin, _agent = inbox.browsers(stage)
-    looks = {page: look for page, look in inbox.pages(stage, admin) if page.startswith((*IN_TIME, POLL))}
+    looks = {page: look for page, look in inbox.pages(stage, admin) if page.startswith((*IN_TIME, POLL, *COUNTS))}
     return {EMPTY: looking(admin, "/bench/empty"), **looks, **looks_of_api(stage)}
 
 

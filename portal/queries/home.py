@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, case, exists, extract, func, literal, select, true
 
@@ -142,16 +141,14 @@ def count_today(scope: TenantScope, clocks: Sequence[Clock]) -> dict[int, Tally]
     """
     if not clocks:
         return {}
-    # What leaves today was written within the time that a message may wait: the ids begin with theirs.
-    earliest = min(_midnight_of(clock) - timedelta(hours=clock.message_lifetime_h) for clock in clocks)
     hour = extract("hour", func.timezone(Unit.time_zone, _happened_at())).label("hour")
     statement = (
         scope.select(Message, hour, *_tallied())
         .select_from(Message)
         .join(Unit, (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id))
         .where(
-            Message.id >= first_id_at(earliest),
-            _happened_at() >= _midnight(),
+            Message.id >= units.first_id_of_today(clocks),
+            _happened_at() >= units.midnight(),
             ~Message.is_test,
             ~Message.is_history,
             is_counted(),
@@ -176,9 +173,9 @@ def count_new_conversations(scope: TenantScope, clocks: Sequence[Clock]) -> int:
         .select_from(Conversation)
         .join(Unit, (Unit.tenant_id == Conversation.tenant_id) & (Unit.id == Conversation.unit_id))
         .where(
-            Conversation.id >= first_id_at(min(map(_midnight_of, clocks))),
-            Conversation.created_at >= _midnight(),
-            Conversation.last_message_at >= _midnight(),
+            Conversation.id >= first_id_at(min(map(units.midnight_of, clocks))),
+            Conversation.created_at >= units.midnight(),
+            Conversation.last_message_at >= units.midnight(),
             Unit.archived_at.is_(None),
         )
     )
@@ -265,12 +262,3 @@ def _tallied() -> tuple[ColumnElement[int], ...]:
         func.count().filter(is_outbound, Message.status == MessageStatus.FAILED, waits),
         func.count().filter(is_outbound, Message.status == MessageStatus.UNCONFIRMED, waits),
     )
-
-
-def _midnight() -> ColumnElement[datetime]:
-    return func.date_trunc("day", func.now(), Unit.time_zone)
-
-
-def _midnight_of(clock: Clock) -> datetime:
-    local = now().astimezone(ZoneInfo(clock.time_zone))
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -9,7 +9,9 @@ from sqlalchemy import func
 from portal.clock import now
 from portal.db import db
 from portal.models import Lane, Message, MessageSource, Unit
+from portal.owners import owned_by
 from portal.pacing import Pace
+from portal.queries import units
 from portal.tenancy import TenantScope
 
 
@@ -46,7 +48,9 @@ def count_today(scope: TenantScope, unit: Unit) -> DayUse:
     is_of_today = lane.campaign_day == pace_of(unit).day_of(now())
     midnight = func.date_trunc("day", func.now(), unit.time_zone)
     sent = scope.select(Message, Message.source, func.count().label("number")).where(
-        Message.unit_id == unit.id, Message.sent_at >= midnight
+        Message.id >= units.first_id_of_today([unit]),
+        owned_by(Message.unit_id, unit.id),
+        Message.sent_at >= midnight,
     )
     by_source = Counter({row.source: row.number for row in db.session.execute(sent.group_by(Message.source))})
     return DayUse(

@@ -11,7 +11,8 @@ from sqlalchemy import Select, Uuid, bindparam, select, tuple_
 from portal.clock import now
 from portal.db import db
 from portal.models import Connection, EvolutionServer, Lane, Message, MessageStatus, Tenant
-from portal.queries import undelivered
+from portal.owners import owned_by
+from portal.queries import undelivered, units
 from portal.queries.undelivered import MOST_COUNTED, Bucket, Filter
 from portal.tenancy import Form, TenantScope, across_tenants
 
@@ -128,7 +129,7 @@ _OWN_GATES = Form(_own_gates)
 def count_ahead(scope: TenantScope, message: Message) -> int:
     """How many messages of the unit leave before this one, counted up to MOST_COUNTED."""
     statement = scope.select(Message, Message.id).where(
-        Message.unit_id == message.unit_id,
+        owned_by(Message.unit_id, message.unit_id),
         Message.status == MessageStatus.QUEUED,
         tuple_(Message.priority, Message.id) < (message.priority, message.id),
     )
@@ -136,9 +137,7 @@ def count_ahead(scope: TenantScope, message: Message) -> int:
 
 
 def _count_waiting(scope: TenantScope, unit_id: UUID) -> int:
-    statement = scope.select(Message, Message.id).where(
-        Message.unit_id == unit_id, Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING))
-    )
+    statement = scope.select(Message, Message.id).where(owned_by(Message.unit_id, unit_id), units.is_waiting())
     return len(db.session.scalars(statement.limit(MOST_COUNTED)).all())
 
 

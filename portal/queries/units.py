@@ -1,22 +1,38 @@
 """One unit with what lists show beside its name, and what else is asked about units."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, or_, select
 
 from portal.clock import now
-from portal.db import among, db
+from portal.db import db, first_id_at
 from portal.errors import Conflict, NotFound
 from portal.models import Connection, Lane, Message, MessageStatus, ScanLink, Tenant, Unit
+from portal.owners import owned_by_any
 from portal.tenancy import Form, TenantScope, across_tenants
+
+
+class Clock(Protocol):
+    """A unit, or several: its time zone, and for how many hours a message of it may wait."""
+
+    @property
+    def time_zone(self) -> str: ...
+
+    @property
+    def message_lifetime_h(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class UnitRow:
-    """A unit, its connection, and its messages: waiting now, and sent or failed today (by the unit's clock)."""
+    """A unit, its connection, and its messages: waiting now, and sent or failed today (by the unit's clock).
+
+    What was put back into the queue after more time than a message may wait counts for the day on which it was written.
+    """
 
     unit: Unit
     connection: Connection
@@ -38,15 +54,10 @@ def living(scope: TenantScope, *columns: Any) -> Select[Any]:
 def with_counts(scope: TenantScope, found: Select[Any]) -> list[UnitRow]:
     """The units and connections that this finds, with their counts."""
     rows = db.session.execute(found).all()
-    of_these = among(Message.unit_id, [unit.id for unit, _connection in rows])
-    queued = _count_by_unit(scope, of_these & Message.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING)))
-    sent = _count_by_unit(scope, of_these & ~Message.is_test & (Message.sent_at >= _midnight()))
-    is_failed = ~Message.is_test & (Message.status == MessageStatus.FAILED)
-    failed = _count_by_unit(scope, of_these & is_failed & (Message.failed_at >= _midnight()))
-    return [
-        UnitRow(unit, connection, queued.get(unit.id, 0), sent.get(unit.id, 0), failed.get(unit.id, 0))
-        for unit, connection in rows
-    ]
+    units = [unit for unit, _connection in rows]
+    queued = _count_waiting(scope, units)
+    today = _count_today(scope, units)
+    return [UnitRow(unit, connection, queued.get(unit.id, 0), *today.get(unit.id, (0, 0))) for unit, connection in rows]
 
 
 def list_names(scope: TenantScope) -> list[Unit]:
@@ -147,18 +158,50 @@ def find_scan_link(scope: TenantScope, unit_id: UUID) -> ScanLink | None:
     return link
 
 
-def _count_by_unit(scope: TenantScope, condition: ColumnElement[bool]) -> dict[UUID, int]:
+def is_waiting() -> ColumnElement[bool]:
+    """Whether a message is on its way: one state after the other, since each has an index of its own."""
+    states = (MessageStatus.QUEUED, MessageStatus.SENDING)
+    return or_(*(Message.status == literal(state.value, literal_execute=True) for state in states))
+
+
+def first_id_of_today(clocks: Iterable[Clock]) -> UUID:
+    """The lowest id of a message that may leave or fail today: the ids begin with the time at which it was written."""
+    return first_id_at(min(midnight_of(clock) - timedelta(hours=clock.message_lifetime_h) for clock in clocks))
+
+
+def midnight_of(clock: Clock) -> datetime:
+    local = now().astimezone(ZoneInfo(clock.time_zone))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def midnight() -> ColumnElement[datetime]:
+    """By the clock of the statement's unit."""
+    return func.date_trunc("day", func.now(), Unit.time_zone)
+
+
+def _count_waiting(scope: TenantScope, units: list[Unit]) -> dict[UUID, int]:
+    of_these = owned_by_any(Message.unit_id, [unit.id for unit in units])
+    statement = scope.select(Message, Message.unit_id, func.count()).where(of_these, is_waiting())
+    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Message.unit_id))}
+
+
+def _count_today(scope: TenantScope, units: list[Unit]) -> dict[UUID, tuple[int, int]]:
+    """Sent, and failed."""
+    if not units:
+        return {}
+    has_failed = (Message.status == MessageStatus.FAILED) & (Message.failed_at >= midnight())
+    counts = (func.count().filter(Message.sent_at >= midnight()), func.count().filter(has_failed))
     statement = (
-        scope.select(Message, Message.unit_id, func.count())
+        scope.select(Message, Message.unit_id, *counts)
         .join(Unit, (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id))
-        .where(condition)
+        .where(
+            Message.id >= first_id_of_today(units),
+            owned_by_any(Message.unit_id, [unit.id for unit in units]),
+            ~Message.is_test,
+        )
         .group_by(Message.unit_id)
     )
-    return {row[0]: row[1] for row in db.session.execute(statement)}
-
-
-def _midnight() -> ColumnElement[datetime]:
-    return func.date_trunc("day", func.now(), Unit.time_zone)
+    return {row[0]: (row[1], row[2]) for row in db.session.execute(statement)}
 
 
 def _id(scope: TenantScope, is_named: ColumnElement[bool]) -> Select[Any]:
