@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeEngine
 
 
 class _Owner(BindParameter[Any]):
-    """A parameter, as SQLAlchemy knows it where it compares rows itself."""
+    """A parameter, and not a select: after an update SQLAlchemy compares the rows that it knows with it itself."""
 
     inherit_cache = True
 

@@ -17,8 +17,8 @@ from portal.owners import owned_by_any
 from portal.tenancy import Form, TenantScope, across_tenants
 
 
-class Clock(Protocol):
-    """A unit, or several: its time zone, and for how many hours a message of it may wait."""
+class Clocked(Protocol):
+    """A unit, or several of one time zone, and for how many hours a message of theirs may wait at most."""
 
     @property
     def time_zone(self) -> str: ...
@@ -164,12 +164,12 @@ def is_waiting() -> ColumnElement[bool]:
     return or_(*(Message.status == literal(state.value, literal_execute=True) for state in states))
 
 
-def first_id_of_today(clocks: Iterable[Clock]) -> UUID:
+def first_id_of_today(clocks: Iterable[Clocked]) -> UUID:
     """The lowest id of a message that may leave or fail today: the ids begin with the time at which it was written."""
     return first_id_at(min(midnight_of(clock) - timedelta(hours=clock.message_lifetime_h) for clock in clocks))
 
 
-def midnight_of(clock: Clock) -> datetime:
+def midnight_of(clock: Clocked) -> datetime:
     local = now().astimezone(ZoneInfo(clock.time_zone))
     return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
