@@ -4,7 +4,6 @@ RQ decides which process drains; the rows decide what there is to drain. So a jo
 but the second until the keeper enqueues the next (portal/worker.py).
 """
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -36,17 +35,18 @@ class Workplace:
         self.name = name
         self.app_context = app_context
         self.owner_id: UUID = owners.new_owner()
-        self.stopping = threading.Event()
+        self.is_stopping = False
         self.is_draining = False
         self.listener = queue.Listener(name)
         self.inbox = InboxRelay(app_context)
-        self.background = BackgroundRelay(self.owner_id, self.stopping.is_set)
-        self.outbox = OutboxRelay(app_context, self.owner_id, on_free=self.listener.noted.set)
-        self.webhooks = WebhookRelay(app_context, on_free=self.listener.noted.set)
+        self.background = BackgroundRelay(self.owner_id, lambda: self.is_stopping)
+        self.outbox = OutboxRelay(app_context, self.owner_id, on_free=self.listener.bell.ring)
+        self.webhooks = WebhookRelay(app_context, on_free=self.listener.bell.ring)
 
     def stop(self) -> None:
-        self.stopping.set()
-        self.listener.noted.set()
+        """Called by the handler of a signal, as often as it comes: it may wait for nothing."""
+        self.is_stopping = True
+        self.listener.bell.ring()
 
 
 _workplace: Workplace | None = None
@@ -93,13 +93,13 @@ def _drain(here: Workplace, step: Callable[[], float | None]) -> None:
     until = time.monotonic() + queue.RELAY_S
     try:
         # Without Redis the next job could not be enqueued: this one goes on until Redis is back.
-        while not here.stopping.is_set() and (time.monotonic() < until or not queue.is_reachable()):
+        while not here.is_stopping and (time.monotonic() < until or not queue.is_reachable()):
             pause_s = _step(here, step)
             if pause_s is None or pause_s > 0:
-                here.listener.wait(_longest_wait(here, pause_s))
+                here.listener.bell.wait(_longest_wait(here, pause_s))
     finally:
         here.is_draining = False
-    if not here.stopping.is_set() and queue.relay_queue(here.name).count == 0:
+    if not here.is_stopping and queue.relay_queue(here.name).count == 0:
         queue.enqueue_relay(here.name)
 
 

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import redis
 import structlog
@@ -78,18 +80,36 @@ class Signal:
             log.warning("wake-up not sent, Redis is away")
 
 
+class Bell:
+    """Wakes whoever waits for it; any thread may ring it, and the handler of a signal.
+
+    A handler runs amid whatever its thread is at: a lock that it wants, as `threading.Event` has one, that thread may
+    hold itself, and then waits for itself for good. What `SimpleQueue` does may be interrupted by itself.
+    """
+
+    def __init__(self) -> None:
+        self._rung: SimpleQueue[None] = SimpleQueue()
+
+    def ring(self) -> None:
+        if self._rung.empty():
+            self._rung.put(None)
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it rings, or has rung since the last time, or the time is over."""
+        with suppress(Empty):
+            self._rung.get(timeout=timeout_s)
+            while True:
+                self._rung.get_nowait()
+
+
 class Listener:
-    """Waits for a signal, for a note from this process, or for the time to be over, with or without Redis."""
+    """Waits for a signal, for a ring from this process, or for the time to be over, with or without Redis."""
 
     def __init__(self, name: str) -> None:
-        self.noted = threading.Event()
+        self.bell = Bell()
         self.is_hearing = False
         self._channel = channel(name)
         threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
-
-    def wait(self, timeout_s: float) -> None:
-        self.noted.wait(timeout_s)
-        self.noted.clear()
 
     def _listen(self) -> None:
         while True:
@@ -107,7 +127,7 @@ class Listener:
                 # said while nobody listened.
                 if subscription.get_message(timeout=READ_S) is not None:
                     self.is_hearing = True
-                    self.noted.set()
+                    self.bell.ring()
 
 
 def is_reachable() -> bool:

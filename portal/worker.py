@@ -163,7 +163,7 @@ def work(app: Flask, config: Config, name: str) -> int:
     log.info("worker stopped", queue=name, in_flight=not is_done)
     flusher.finish()
     error_reports.flush()
-    return 0 if is_done or workplace.stopping.is_set() else 1
+    return 0 if is_done or workplace.is_stopping else 1
 
 
 def _keep(app: Flask, workplace: Workplace, parent_pid: int) -> None:
@@ -211,7 +211,7 @@ def _watch(app: Flask, work: Callable[[], object]) -> None:
 
 
 def _see_to_relay(workplace: Workplace) -> None:
-    if workplace.is_draining or workplace.stopping.is_set() or not queue.is_reachable():
+    if workplace.is_draining or workplace.is_stopping or not queue.is_reachable():
         return
     if queue.relay_queue(workplace.name).count == 0:
         queue.enqueue_relay(workplace.name)

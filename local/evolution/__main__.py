@@ -3,8 +3,8 @@
 import argparse
 import json
 import signal
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 from local.evolution.app import create_simulator, serve
 from local.evolution.crowd import CrowdPlan
@@ -33,11 +33,11 @@ def main() -> None:
     server_url = arguments.server_url or f"http://{arguments.host}:{arguments.port}"
     app = create_simulator(settings_of(arguments, server_url))
     server, _ = serve(app, arguments.port, arguments.host)
-    ending = threading.Event()
+    ending: SimpleQueue[None] = SimpleQueue()
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: ending.set())
+        signal.signal(name, lambda *_: ending.put(None))
     print(f"Simulated Evolution API: {server_url} (phones: {server_url}/phone)", flush=True)
-    ending.wait()
+    ending.get()
     server.shutdown()
     app.extensions["simulator"].stop()
 
