@@ -213,6 +213,18 @@ def test_policies_of_tenants_are_planned_for_any_of_them(database: None) -> None
         assert {table for table, condition in policies if "( SELECT " in condition} == set(OWNED)
 
 
+def test_companies_are_planned_for_as_the_largest(database: None) -> None:
+    with acting_as("none") as connection:
+        planned = connection.scalars(
+            text(
+                "SELECT attrelid::regclass::text FROM pg_attribute WHERE attname = 'tenant_id'"
+                " AND attoptions @> ARRAY['n_distinct=1']"
+            )
+        )
+
+        assert set(planned) == set(OWNED) - {"tenants"}
+
+
 @pytest.mark.parametrize("role", [TENANT_ROLE, SYSTEM_ROLE])
 def test_roles_can_neither_log_in_nor_pass_a_policy_unseen(database: None, role: str) -> None:
     with acting_as("none") as connection:
