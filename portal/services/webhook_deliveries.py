@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func
+from sqlalchemy import func, select
 
 from portal.db import atomic, db
 from portal.errors import Conflict, NotFound
@@ -43,7 +43,9 @@ def replay_failed(scope: TenantScope, endpoint_id: UUID, *, topic: WebhookTopic 
     failed = scope.select(WebhookDelivery, WebhookDelivery.id).where(
         *conditions(endpoint_id, Filter(DeliveryState.FAILED, topic, up_to))
     )
-    oldest = failed.order_by(WebhookDelivery.position).limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
+    some = failed.order_by(WebhookDelivery.position).limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
+    # Found once: a plan may ask for a plain sub-select anew for each row, and the limit would hold for none of them.
+    oldest = select(some.cte("oldest").prefix_with("MATERIALIZED").c.id)
     with atomic():
         scope.get(WebhookEndpoint, endpoint_id)
         again = scope.update(WebhookDelivery).where(WebhookDelivery.id.in_(oldest)).values(**_as_new())
