@@ -127,8 +127,13 @@ def assign(stage: Stage, email: str) -> None:
     stage.run("VACUUM ANALYZE conversations")
 
 
-def quiet_conversation(stage: Stage) -> str:
-    return _text(stage, "SELECT id FROM conversations WHERE unread = 0 ORDER BY last_message_at DESC OFFSET 20 LIMIT 1")
+def quiet_conversation(stage: Stage, company: str = "bench") -> str:
+    return _text(
+        stage,
+        "SELECT c.id FROM conversations c JOIN tenants t ON t.id = c.tenant_id WHERE t.slug = %s AND unread = 0"
+        " ORDER BY last_message_at DESC OFFSET 20 LIMIT 1",
+        company,
+    )
 
 
 def conversation_of(stage: Stage, phone: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -112,16 +113,17 @@ def bring_to_life(stage: Stage) -> list[LivingUnit]:
     return units
 
 
-def make_tokens(stage: Stage, number: int) -> list[str]:
-    """Tokens of the company's programs that may send."""
+def make_tokens(
+    stage: Stage, number: int, *, company: str = "bench", scopes: Sequence[ApiScope] = (ApiScope.SEND,)
+) -> list[str]:
+    """Tokens of so many programs of the company."""
     with stage.connect() as connection:
-        row = connection.execute("SELECT id FROM tenants WHERE slug = 'bench'").fetchone()
+        row = connection.execute("SELECT id FROM tenants WHERE slug = %s", (company,)).fetchone()
     assert row is not None
     scope = TenantScope(UUID(str(row[0])))
     with stage.app.app_context(), acting_for(scope):
         made = [
-            api_tokens.create(scope, name=f"Program {place}", kind="live", scopes=[ApiScope.SEND])
-            for place in range(number)
+            api_tokens.create(scope, name=f"Program {place}", kind="live", scopes=scopes) for place in range(number)
         ]
     return [secret for _token, secret in made]
 

@@ -20,6 +20,7 @@ OWNED = {
     for table in Base.metadata.sorted_tables
     if table.name == "tenants" or "tenant_id" in table.c
 }
+WHOSE = {"tenant_id", "unit_id"}
 TENANTS_MAY_CHANGE = sorted(set(OWNED) - {"tenants", "audit_events"})
 # People of two kinds: an operator belongs to no tenant, so their id cannot stand beside one.
 ONE_PERSON = {
@@ -213,16 +214,15 @@ def test_policies_of_tenants_are_planned_for_any_of_them(database: None) -> None
         assert {table for table, condition in policies if "( SELECT " in condition} == set(OWNED)
 
 
-def test_companies_are_planned_for_as_the_largest(database: None) -> None:
+def test_companies_and_units_are_planned_for_as_a_quarter(database: None) -> None:
+    columns = {(str(table.name), column.name) for table in Base.metadata.sorted_tables for column in table.c}
+    planned = text(
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attoptions @> ARRAY['n_distinct=4']"
+    )
     with acting_as("none") as connection:
-        planned = connection.scalars(
-            text(
-                "SELECT attrelid::regclass::text FROM pg_attribute WHERE attname = 'tenant_id'"
-                " AND attoptions @> ARRAY['n_distinct=1']"
-            )
-        )
+        found = {(table, column) for table, column in connection.execute(planned)}
 
-        assert set(planned) == set(OWNED) - {"tenants"}
+    assert found == {(table, column) for table, column in columns if table in OWNED and column in WHOSE}
 
 
 @pytest.mark.parametrize("role", [TENANT_ROLE, SYSTEM_ROLE])

@@ -1,8 +1,8 @@
 """Row-level security asks for the company in a sub-select, so that PostgreSQL plans for any company.
 
 Where it sees the company itself, it looks it up in what ANALYZE last counted: of one that came or grew since, it takes
-every table for empty, and of no rows each index is good enough, be it one that reads all of them. The company that it
-plans for instead is the largest. For the same reason the search in messages asks no other index than its own.
+every table for empty, and of no rows each index is good enough, be it one that reads all of them. For the same
+reason the search in messages asks no other index than its own. Which company it plans for instead is said by 0013.
 
 Safe on a live table: each policy is replaced under a short lock of its own, and says what it said. Code of before minds
 neither form. Going back brings the slow plans again.
@@ -11,7 +11,7 @@ neither form. Going back brings the slow plans again.
 from alembic import op
 
 from migrations.message_search import SEARCH, SEARCH_BY_WORDS
-from migrations.row_security import ANY_TENANT, CURRENT_TENANT, PLAN_FOR_LARGEST
+from migrations.row_security import ANY_TENANT, CURRENT_TENANT
 
 revision = "0012"
 down_revision = "0011"
@@ -66,7 +66,6 @@ TABLES = (
 
 
 def upgrade() -> None:
-    _count([PLAN_FOR_LARGEST.format(table=table) for table in TABLES if table != "tenants"])
     _ask_for(ANY_TENANT)
     op.execute(SEARCH_BY_WORDS)
 
@@ -74,16 +73,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(SEARCH)
     _ask_for(CURRENT_TENANT)
-    _count([f"ALTER TABLE {table} ALTER COLUMN tenant_id RESET (n_distinct)" for table in TABLES if table != "tenants"])
-
-
-def _count(settings: list[str]) -> None:
-    """Anew, since that is when the database reads these settings; a sample of each table, whatever its size."""
-    with op.get_context().autocommit_block():
-        for setting in settings:
-            op.execute(setting)
-        for table in TABLES:
-            op.execute(f"ANALYZE {table}")
 
 
 def _ask_for(tenant: str) -> None:

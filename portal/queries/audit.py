@@ -75,7 +75,8 @@ def list_log(
 ) -> list[LogRow]:
     """The newest rows that the filter takes; those older than `before`. Without a scope: of every tenant."""
     with _seeing(scope):
-        statement = _select(scope, AuditEvent).where(*_conditions(scope, wanted))
+        everything = select(AuditEvent) if scope is None else scope.along_ids(AuditEvent)
+        statement = everything.where(*_conditions(scope, wanted))
         if before is not None:
             statement = statement.where(AuditEvent.id < before)
         events = list(db.session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)))

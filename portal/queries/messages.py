@@ -29,7 +29,7 @@ def list_messages(
     scope: TenantScope, wanted: Filter, *, before: UUID | None = None, limit: int = PAGE
 ) -> list[Message]:
     """The messages of the filter that were made last; of them those that were there before `before`."""
-    statement = scope.select(Message).where(*_conditions(wanted))
+    statement = scope.along_ids(Message).where(*_conditions(wanted))
     if before is not None:
         statement = statement.where(Message.id < before)
     return list(db.session.scalars(statement.order_by(Message.id.desc()).limit(limit)))

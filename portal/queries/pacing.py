@@ -47,7 +47,7 @@ def count_today(scope: TenantScope, unit: Unit) -> DayUse:
     lane = db.session.scalars(scope.select(Lane).where(Lane.unit_id == unit.id)).one()
     is_of_today = lane.campaign_day == pace_of(unit).day_of(now())
     midnight = func.date_trunc("day", func.now(), unit.time_zone)
-    sent = scope.select(Message, Message.source, func.count().label("number")).where(
+    sent = scope.along_ids(Message, Message.source, func.count().label("number")).where(
         Message.id >= units.first_id_of_today([unit]),
         owned_by(Message.unit_id, unit.id),
         Message.sent_at >= midnight,

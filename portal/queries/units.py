@@ -192,7 +192,7 @@ def _count_today(scope: TenantScope, units: list[Unit]) -> dict[UUID, tuple[int,
     has_failed = (Message.status == MessageStatus.FAILED) & (Message.failed_at >= midnight())
     counts = (func.count().filter(Message.sent_at >= midnight()), func.count().filter(has_failed))
     statement = (
-        scope.select(Message, Message.unit_id, *counts)
+        scope.along_ids(Message, Message.unit_id, *counts)
         .join(Unit, (Unit.tenant_id == Message.tenant_id) & (Unit.id == Message.unit_id))
         .where(
             Message.id >= first_id_of_today(units),

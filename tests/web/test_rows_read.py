@@ -1,16 +1,17 @@
-"""Pages of a company that came, or grew, after the database last counted its rows: it reads no more for that."""
+"""Pages read about what they show, whatever the database knows of the company, and whatever others have beside it."""
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from portal.db import atomic, db
 from portal.models import Contact, Conversation, Unit
 from portal.permissions import Role
 from portal.tenancy import TenantScope, across_tenants, acting_for
-from tests.factories import make_connected_unit, make_user
+from tests.factories import make_api_token, make_connected_unit, make_user
 from tests.web.conftest import OpenBrowser
 
-PEOPLE, MESSAGES_EACH = 600, 10
+PEOPLE, FEW_PEOPLE, MESSAGES_EACH = 600, 4, 10
 # Ids begin with the time, as those of the portal do.
 ID = "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || right(md5(random()::text), 19))::uuid"
 FILL = (
@@ -29,10 +30,12 @@ FILL = (
 )
 # Less than all messages of the company once; a list without a good plan looks into all of them for each of its 30.
 MOST_ROWS_READ = PEOPLE * MESSAGES_EACH
+# Of a small company beside that one, which has as many people as that.
+MOST_ROWS_READ_OF_FEW = PEOPLE
 
 
-def fill(scope: TenantScope, unit: Unit) -> None:
-    values = {"tenant_id": scope.tenant_id, "unit_id": unit.id, "people": PEOPLE, "each": MESSAGES_EACH}
+def fill(scope: TenantScope, unit: Unit, people: int = PEOPLE) -> None:
+    values = {"tenant_id": scope.tenant_id, "unit_id": unit.id, "people": people, "each": MESSAGES_EACH}
     with across_tenants("a test is the owner of the tables"), atomic():
         db.session.execute(text("SET LOCAL ROLE NONE"))
         for statement in FILL:
@@ -48,53 +51,94 @@ def rows_read() -> int:
     return int(db.session.execute(seen).scalar_one())
 
 
-@pytest.fixture
-def acme(acme: TenantScope, rival: TenantScope) -> TenantScope:
-    """As large as the rival, of which alone the database knows."""
-    fill(rival, make_connected_unit(rival, "norte"))
+def count_rows() -> None:
     with across_tenants("a test is the owner of the tables"), atomic():
         db.session.execute(text("SET LOCAL ROLE NONE"))
         db.session.execute(text("ANALYZE contacts, conversations, messages"))
+
+
+@pytest.fixture
+def unknown_company(acme: TenantScope, rival: TenantScope) -> TenantScope:
+    """As large as the rival, of which alone the database knows."""
+    fill(rival, make_connected_unit(rival, "norte"))
+    count_rows()
     fill(acme, make_connected_unit(acme, "centro"))
     return acme
 
 
 @pytest.fixture
-def thread(acme: TenantScope) -> str:
+def small_company(acme: TenantScope, rival: TenantScope) -> TenantScope:
+    """The database knows of both, and most is the rival's."""
+    fill(acme, make_connected_unit(acme, "centro"), FEW_PEOPLE)
+    fill(rival, make_connected_unit(rival, "norte"))
+    count_rows()
+    return acme
+
+
+def oldest_thread(acme: TenantScope) -> str:
     with acting_for(acme):
         oldest = acme.select(Conversation, Conversation.id).order_by(Conversation.last_message_at).limit(1)
         return f"/conversations/{db.session.scalar(oldest)}"
 
 
-@pytest.mark.parametrize("role", [Role.TENANT_ADMIN, Role.AGENT])
-@pytest.mark.parametrize(
+every_page = pytest.mark.parametrize(
     "path",
     [
         "/",
+        "/home",
         "/units/centro",
         "/contacts",
+        "/contacts?q=Ana",
         "/conversations",
         "/conversations?work=waiting",
         "/conversations?unit=centro",
         "/conversations?q=segredo",
+        "/conversations?q=Ana",
         "thread",
     ],
 )
-def test_page_reads_about_what_it_shows(
-    acme: TenantScope, browser: OpenBrowser, thread: str, path: str, role: Role
-) -> None:
+both_roles = pytest.mark.parametrize("role", [Role.TENANT_ADMIN, Role.AGENT])
+
+
+def read_by_page(browser: OpenBrowser, acme: TenantScope, role: Role, path: str) -> int:
     client = browser(make_user(role=role, unit_slugs=("centro",) if role is Role.AGENT else ()))
+    address = "/t/acme" + (oldest_thread(acme) if path == "thread" else path)
     before = rows_read()
 
-    page = client.get("/t/acme" + (thread if path == "thread" else path))
-
-    assert page.status_code == 200
-    assert rows_read() - before < MOST_ROWS_READ
+    assert client.get(address).status_code == 200
+    return rows_read() - before
 
 
-def test_contact_that_is_changed_is_found_by_its_key(acme: TenantScope) -> None:
-    with acting_for(acme), atomic():
-        contact = db.session.scalars(acme.select(Contact).where(Contact.phone == "551170000007")).one()
+@both_roles
+@every_page
+def test_page_of_an_unknown_company_reads_about_what_it_shows(
+    unknown_company: TenantScope, browser: OpenBrowser, path: str, role: Role
+) -> None:
+    assert read_by_page(browser, unknown_company, role, path) < MOST_ROWS_READ
+
+
+@both_roles
+@every_page
+def test_page_of_a_small_company_reads_nothing_of_a_large_one(
+    small_company: TenantScope, browser: OpenBrowser, path: str, role: Role
+) -> None:
+    assert read_by_page(browser, small_company, role, path) < MOST_ROWS_READ_OF_FEW
+
+
+def test_messages_of_a_small_company_are_found_without_those_of_others(
+    small_company: TenantScope, client: FlaskClient
+) -> None:
+    token = make_api_token(small_company)
+    before = rows_read()
+    found = client.get("/messages", headers={"Authorization": f"Bearer {token}"}).get_json()
+
+    assert len(found["items"]) == FEW_PEOPLE * MESSAGES_EACH
+    assert rows_read() - before < MOST_ROWS_READ_OF_FEW
+
+
+def test_contact_that_is_changed_is_found_by_its_key(unknown_company: TenantScope) -> None:
+    with acting_for(unknown_company), atomic():
+        contact = db.session.scalars(unknown_company.select(Contact).where(Contact.phone == "551170000007")).one()
         before = rows_read()
         contact.name = "Bia"
         db.session.flush()
