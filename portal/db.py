@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     MetaData,
     Pool,
+    Select,
     TableValuedAlias,
     Uuid,
     any_,
@@ -136,6 +137,15 @@ def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
 def among_told(column: Any, name: str) -> ColumnElement[bool]:
     """`among` of values that are told under this name when the statement is executed."""
     return cast(ColumnElement[bool], column == any_(bindparam(name, type_=ARRAY(column.type))))
+
+
+def found_once(found: Select[Any]) -> Select[Any]:
+    """These rows, as those that an update or a delete is limited to: found once, before it begins.
+
+    A plan may ask a plain sub-select anew for each row. One that passes over what is locked then finds others each
+    time, and its limit holds for none of them.
+    """
+    return select(found.cte().prefix_with("MATERIALIZED"))
 
 
 def as_table(types: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]]) -> TableValuedAlias:

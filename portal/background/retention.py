@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Delete, delete, func, select, true, tuple_
 
 from portal.background import sign_ins, watching
 from portal.clock import now
-from portal.db import among, atomic, db
+from portal.db import among, atomic, db, found_once
 from portal.models import (
     Conversation,
     ConversationEvent,
@@ -156,7 +156,7 @@ class OldDeliveries:
         is_over = (oldest.c.state != DeliveryState.WAITING) | (oldest.c.created_at < self.before - ATTEMPTS_FOR)
         old = found.where(oldest.c.created_at < self.before, is_over).limit(BATCH)
         with tenant_transaction(self.scope):
-            return _is_full(self.scope.delete(WebhookDelivery).where(WebhookDelivery.id.in_(old)))
+            return _is_full(self.scope.delete(WebhookDelivery).where(WebhookDelivery.id.in_(found_once(old))))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from portal.background.pauses import Pauses
 from portal.clock import now
-from portal.db import Base, atomic, db
+from portal.db import Base, atomic, db, found_once
 from portal.models import ApiToken, AuditEvent, Connection, ConnectionAction, Message, MessageStatus, Tenant, User
 from portal.queries.tenant_data import models_of_tenants
 from portal.services import audit
@@ -162,7 +162,7 @@ def _erase_batch(scope: TenantScope, model: type[Base]) -> int:
     """How many rows went; what somebody else holds at this moment is left for later."""
     key = tuple(model.__table__.primary_key)
     some = scope.select(model, *key).where(_is_near(scope, model), ~_is_needed(model)).limit(BATCH)
-    batch = scope.delete(model).where(tuple_(*key).in_(some.with_for_update(skip_locked=True, of=model)))
+    batch = scope.delete(model).where(tuple_(*key).in_(found_once(some.with_for_update(skip_locked=True, of=model))))
     with tenant_transaction(scope):
         gone = db.session.execute(batch.execution_options(synchronize_session=False))
         return int(gone.rowcount)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, case, func, select, update
 
 from portal import counters
 from portal.counters import Counted
-from portal.db import atomic, db, on_commit
+from portal.db import atomic, db, found_once, on_commit
 from portal.evolution import errors
 from portal.evolution.types import OutgoingMedia
 from portal.models import ABOUT_ANOTHER, CAMPAIGN_PRIORITY, CHANGES, Media, Message, MessageKind, MessageStatus
@@ -99,7 +99,7 @@ def expire() -> int:
     late = late.order_by(Message.expires_at).limit(MOST_EXPIRED).with_for_update(skip_locked=True)
     failed = (
         update(Message)
-        .where(Message.id.in_(late))
+        .where(Message.id.in_(found_once(late)))
         .values(
             status=MessageStatus.FAILED,
             failed_at=func.now(),

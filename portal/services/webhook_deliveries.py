@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select
+from sqlalchemy import func
 
-from portal.db import atomic, db
+from portal.db import atomic, db, found_once
 from portal.errors import Conflict, NotFound
 from portal.models import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookTopic
 from portal.queries.webhook_deliveries import Filter, conditions, is_under_way
@@ -43,12 +43,10 @@ def replay_failed(scope: TenantScope, endpoint_id: UUID, *, topic: WebhookTopic 
     failed = scope.select(WebhookDelivery, WebhookDelivery.id).where(
         *conditions(endpoint_id, Filter(DeliveryState.FAILED, topic, up_to))
     )
-    some = failed.order_by(WebhookDelivery.position).limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
-    # Found once: a plan may ask for a plain sub-select anew for each row, and the limit would hold for none of them.
-    oldest = select(some.cte("oldest").prefix_with("MATERIALIZED").c.id)
+    oldest = failed.order_by(WebhookDelivery.position).limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
     with atomic():
         scope.get(WebhookEndpoint, endpoint_id)
-        again = scope.update(WebhookDelivery).where(WebhookDelivery.id.in_(oldest)).values(**_as_new())
+        again = scope.update(WebhookDelivery).where(WebhookDelivery.id.in_(found_once(oldest))).values(**_as_new())
         told = again.returning(WebhookDelivery.id).execution_options(synchronize_session=False)
         ids = db.session.scalars(told).all()
         if ids:

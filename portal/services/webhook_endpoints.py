@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func
 
 from portal.clock import now
-from portal.db import atomic, db
+from portal.db import atomic, db, found_once
 from portal.errors import Conflict, Invalid, NotFound
 from portal.extensions import parts
 from portal.models import WebhookDelivery, WebhookEndpoint, WebhookTopic
@@ -170,7 +170,7 @@ def _delete_some_of_log(scope: TenantScope, endpoint_id: UUID) -> bool:
     """Delete a batch; whether there may be more."""
     some = scope.select(WebhookDelivery, WebhookDelivery.id).where(WebhookDelivery.endpoint_id == endpoint_id)
     doomed = scope.delete(WebhookDelivery).where(
-        WebhookDelivery.id.in_(some.limit(BATCH).with_for_update(skip_locked=True))
+        WebhookDelivery.id.in_(found_once(some.limit(BATCH).with_for_update(skip_locked=True)))
     )
     with atomic():
         gone = db.session.execute(doomed.execution_options(synchronize_session=False))
