@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.db import db
-from portal.tenancy import TenantScope, across_tenants, acting_for, bind, plan_once, unbind
+from portal.tenancy import RANDOM_PAGE_COST, TenantScope, across_tenants, acting_for, bind, plan_once, unbind
 
 ACME = TenantScope(uuid4())
 
@@ -45,3 +45,14 @@ def test_relays_and_whatever_crosses_companies_leave_it_to_the_database(database
         of_all = find_mode()
 
     assert (of_one, of_all) == ("auto", "auto")
+
+
+@pytest.mark.commits
+def test_everybody_gets_plans_for_a_database_in_memory_or_on_ssd(database: None) -> None:
+    cost = select(func.current_setting("random_page_cost"))
+    with acting_for(ACME):
+        of_one = db.session.scalar(cost)
+    with across_tenants("a test asks"):
+        of_all = db.session.scalar(cost)
+
+    assert (of_one, of_all) == (RANDOM_PAGE_COST, RANDOM_PAGE_COST)
