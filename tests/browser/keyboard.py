@@ -8,7 +8,6 @@ from playwright.sync_api import Locator, Page
 from tests.browser.looks import SETTLE
 
 MOST_STEPS = 300
-PASSES_BY_MS = 1_000
 # What has the focus, and whether that is seen: a line around it, or around the label of a field that is not, in the
 # window and with nothing in front of it. Where a script or a link within the page leads, there is nothing to press.
 FOCUS = """() => {
@@ -59,10 +58,6 @@ class Keyboard:
         """What has the focus, in words; "" for nothing, as between the end of a page and its beginning."""
         self.page.evaluate(SETTLE)
         focus = self.page.evaluate(FOCUS)
-        if focus["place"] and not focus["isSeen"]:
-            # What passes by in front of it, as news in a thread do, is gone in a moment.
-            self.page.wait_for_timeout(PASSES_BY_MS)
-            focus = self.page.evaluate(FOCUS)
         assert focus["place"] or may_be_nowhere, "nothing has the focus"
         assert focus["isSeen"] or not focus["place"], f"it is not seen that {focus['place']} has the focus"
         return str(focus["place"])
