@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from portal.db import atomic, db, end_read, on_commit
-from portal.models import Relay
-from portal.tenancy import across_tenants
+from portal.db import atomic, db, end_read, found_once, on_commit
+from portal.models import Relay, Tag
+from portal.tenancy import across_tenants, acting_for
+from tests.factories import make_tenant
 
 Say = Callable[[str], Callable[[], None]]
 
@@ -195,3 +197,19 @@ def test_errors_of_the_database_do_not_show_what_was_written() -> None:
         db.session.add(Relay(queue="a private word that is too long"))
 
     assert "private word" not in str(refused.value)
+
+
+def test_limit_of_a_batch_holds_whatever_the_plan(database: None) -> None:
+    scope = make_tenant()
+    with acting_for(scope), atomic():
+        for number in range(6):
+            scope.add(Tag(name=f"tag {number}"))
+        db.session.flush()
+        # Then the plan asks a plain sub-select for each tag, and all six are gone.
+        for other_plan in ("hashjoin", "mergejoin", "hashagg", "sort"):
+            db.session.execute(text(f"SET LOCAL enable_{other_plan} = off"))
+        two = scope.select(Tag, Tag.id).order_by(Tag.name).limit(2).with_for_update(skip_locked=True)
+        batch = scope.delete(Tag).where(Tag.id.in_(found_once(two)))
+        db.session.execute(batch.execution_options(synchronize_session=False))
+
+        assert sorted(db.session.scalars(scope.select(Tag, Tag.name))) == [f"tag {number}" for number in range(2, 6)]

@@ -81,7 +81,8 @@ def oldest_thread(acme: TenantScope) -> str:
         return f"/conversations/{db.session.scalar(oldest)}"
 
 
-every_page = pytest.mark.parametrize(
+@pytest.mark.parametrize("role", [Role.TENANT_ADMIN, Role.AGENT])
+@pytest.mark.parametrize(
     "path",
     [
         "/",
@@ -97,32 +98,19 @@ every_page = pytest.mark.parametrize(
         "thread",
     ],
 )
-both_roles = pytest.mark.parametrize("role", [Role.TENANT_ADMIN, Role.AGENT])
-
-
-def read_by_page(browser: OpenBrowser, acme: TenantScope, role: Role, path: str) -> int:
+@pytest.mark.parametrize(
+    ("company", "most"), [("unknown_company", MOST_ROWS_READ), ("small_company", MOST_ROWS_READ_OF_FEW)]
+)
+def test_page_reads_about_what_it_shows(
+    request: pytest.FixtureRequest, browser: OpenBrowser, company: str, most: int, path: str, role: Role
+) -> None:
+    scope = request.getfixturevalue(company)
     client = browser(make_user(role=role, unit_slugs=("centro",) if role is Role.AGENT else ()))
-    address = "/t/acme" + (oldest_thread(acme) if path == "thread" else path)
+    address = "/t/acme" + (oldest_thread(scope) if path == "thread" else path)
     before = rows_read()
 
     assert client.get(address).status_code == 200
-    return rows_read() - before
-
-
-@both_roles
-@every_page
-def test_page_of_an_unknown_company_reads_about_what_it_shows(
-    unknown_company: TenantScope, browser: OpenBrowser, path: str, role: Role
-) -> None:
-    assert read_by_page(browser, unknown_company, role, path) < MOST_ROWS_READ
-
-
-@both_roles
-@every_page
-def test_page_of_a_small_company_reads_nothing_of_a_large_one(
-    small_company: TenantScope, browser: OpenBrowser, path: str, role: Role
-) -> None:
-    assert read_by_page(browser, small_company, role, path) < MOST_ROWS_READ_OF_FEW
+    assert rows_read() - before < most
 
 
 def test_messages_of_a_small_company_are_found_without_those_of_others(
