@@ -4,6 +4,7 @@ With PORTAL_SCREENS naming a folder, a picture of each is left there (`make scre
 """
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.looks import LANGUAGES, OpenPage, Sight, walk
 
@@ -18,3 +19,16 @@ def test_every_page_fits_its_window_keeps_nobody_out_and_the_browser_finds_nothi
     found = walk(sights, open_page, language)
 
     assert found == {}
+
+
+def test_colours_change_at_once_for_somebody_who_wants_no_motion(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce", color_scheme="light")
+    page.goto("/login")
+    page.evaluate("() => { window.moved = []; document.ontransitionrun = (at) => moved.push(at.target.tagName); }")
+
+    page.emulate_media(color_scheme="dark")
+
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    # One that starts as another ends comes with the next picture.
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    assert page.evaluate("moved") == []
