@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.looks import LANGUAGES, OpenPage, Sight, walk
+from tests.running.stack import OPERATOR
 
 pytestmark = pytest.mark.browser
 
@@ -32,3 +33,19 @@ def test_colours_change_at_once_for_somebody_who_wants_no_motion(open_page: Open
     # One that starts as another ends comes with the next picture.
     page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
     assert page.evaluate("moved") == []
+
+
+def test_bar_grows_at_once_for_somebody_who_wants_no_motion(open_page: OpenPage) -> None:
+    page = open_page(OPERATOR, reduced_motion="reduce")
+    page.goto("/operator/components")
+    # So slow that a bar on its way is seen there, however long the picture takes.
+    page.context.new_cdp_session(page).send("Animation.setPlaybackRate", {"playbackRate": 0.01})
+    bar = page.locator("progress.import__bar").first
+    bar.evaluate("bar => { bar.value = 0; }")
+    bar.screenshot()
+
+    bar.evaluate("bar => { bar.value = bar.max; }")
+
+    grown = bar.screenshot()
+    bar.evaluate("bar => bar.replaceWith(bar.cloneNode())")
+    assert grown == bar.screenshot()
